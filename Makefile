@@ -1,0 +1,29 @@
+# `make` prints what there is to do. The recipes are in hack/make/*.mk, one file for each subject.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+include hack/make/binaries.mk
+
+##@ Use
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: $(addprefix $(BIN)/,$(SPILLWAY)) ## Build Spillway's binaries into bin/.
+
+.PHONY: cluster-up
+cluster-up: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) local-cluster) ## Start an empty local cluster with Spillway; it runs until cluster-down.
+	@$(BIN)/local-cluster up $(BIN)
+
+.PHONY: cluster-down
+cluster-down: $(BIN)/local-cluster ## Stop the local cluster.
+	@$(BIN)/local-cluster down $(BIN)
+
+.PHONY: cluster-status
+cluster-status: $(BIN)/local-cluster ## Tell which parts of the local cluster run.
+	@$(BIN)/local-cluster status $(BIN)

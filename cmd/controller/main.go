@@ -1,0 +1,101 @@
+// Command controller runs the controllers of Spillway.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/spillway-k8s/spillway/controllers"
+	"github.com/spillway-k8s/spillway/controllers/virtualnode"
+)
+
+// maxRefreshInterval keeps the heartbeat of the Nodes well under the 40 seconds after which the cluster takes them for dead.
+const maxRefreshInterval = 15 * time.Second
+
+// options are the flags.
+type options struct {
+	virtualNode    virtualnode.Options
+	leaderElect    bool
+	metricsAddress string
+	probeAddress   string
+}
+
+func main() {
+	var o options
+	o.addFlags(flag.CommandLine)
+	klog.InitFlags(nil)
+	flag.Parse()
+	ctrl.SetLogger(klog.Background())
+	if err := o.run(); err != nil {
+		fmt.Fprintln(os.Stderr, "spillway-controller:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) addFlags(flags *flag.FlagSet) {
+	flags.StringVar(&o.virtualNode.Namespace, "namespace", "spillway-system", "namespace of the Secrets with ECI credentials, and of the leader election")
+	flags.StringVar(&o.virtualNode.Endpoint, "eci-endpoint", "",
+		"URL that replaces the ECI endpoints of all regions, such as http://127.0.0.1:8080 for the simulator; empty: https://eci.<region>.aliyuncs.com")
+	flags.DurationVar(&o.virtualNode.RefreshInterval, "refresh-interval", 10*time.Second, "how often the capacity of ECI is read: 1s to 15s")
+	flags.DurationVar(&o.virtualNode.MaxAge, "max-capacity-age", time.Minute,
+		"how old the capacity of a virtual node may become before it gets no new pods; more than refresh-interval")
+	flags.BoolVar(&o.leaderElect, "leader-elect", true, "act only while holding the lease, so that several replicas can run")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 switches them off")
+	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
+}
+
+// validate returns an error that names the flag, its value and what is allowed.
+func (o *options) validate() error {
+	v := &o.virtualNode
+	if v.RefreshInterval < time.Second || v.RefreshInterval > maxRefreshInterval {
+		return fmt.Errorf("--refresh-interval=%s: must be from 1s to %s", v.RefreshInterval, maxRefreshInterval)
+	}
+	if v.MaxAge <= v.RefreshInterval {
+		return fmt.Errorf("--max-capacity-age=%s: must be more than --refresh-interval=%s", v.MaxAge, v.RefreshInterval)
+	}
+	if v.Namespace == "" {
+		return fmt.Errorf("--namespace=%q: must name a namespace", v.Namespace)
+	}
+	return nil
+}
+
+func (o *options) run() error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	managerOptions, err := controllers.ManagerOptions()
+	if err != nil {
+		return fmt.Errorf("preparing the manager: %w", err)
+	}
+	managerOptions.LeaderElection = o.leaderElect
+	managerOptions.LeaderElectionID = "spillway-controller"
+	managerOptions.LeaderElectionNamespace = o.virtualNode.Namespace
+	managerOptions.LeaderElectionReleaseOnCancel = true
+	managerOptions.Metrics = metricsserver.Options{BindAddress: o.metricsAddress}
+	managerOptions.HealthProbeBindAddress = o.probeAddress
+	mgr, err := ctrl.NewManager(config, managerOptions)
+	if err != nil {
+		return fmt.Errorf("creating the manager: %w", err)
+	}
+	if err := controllers.Setup(mgr, o.virtualNode); err != nil {
+		return fmt.Errorf("setting up the controllers: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the health check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the readiness check: %w", err)
+	}
+	return mgr.Start(ctrl.SetupSignalHandler())
+}

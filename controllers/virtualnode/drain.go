@@ -1,0 +1,137 @@
+package virtualnode
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+)
+
+const (
+	// drainInterval is how soon a drain looks again at the pods that are left.
+	drainInterval = 2 * time.Second
+	// namedPods is how many of the pods that are left the condition names.
+	namedPods = 5
+)
+
+// drain carries out the deletion of a VirtualNode: it closes the Node, evicts its pods, removes those whose grace period is over, and when none is
+// left deletes the Node and its Lease. Pods of a DaemonSet and pods that have ended go with the Node.
+func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(vn, v1alpha1.Finalizer) {
+		return ctrl.Result{}, nil
+	}
+	node := &corev1.Node{}
+	err := c.reader.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("getting the Node: %w", err)
+	}
+	if err == nil && node.Labels[v1alpha1.LabelVirtualNode] == vn.Name {
+		left, err := c.drainNode(ctx, vn, node)
+		if err != nil || len(left) > 0 {
+			return ctrl.Result{RequeueAfter: drainInterval}, err
+		}
+	}
+	if err := c.deleteLease(ctx, vn); err != nil {
+		return ctrl.Result{}, err
+	}
+	before := vn.DeepCopy()
+	controllerutil.RemoveFinalizer(vn, v1alpha1.Finalizer)
+	if err := c.client.Patch(ctx, vn, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("removing the finalizer: %w", err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// drainNode returns the pods that are left on the Node; when there are none it has deleted the Node.
+func (c *Controller) drainNode(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node) ([]string, error) {
+	if err := c.renewLease(ctx, vn); err != nil {
+		return nil, err
+	}
+	if err := c.updateNode(ctx, vn, node, v1alpha1.TaintDraining); err != nil {
+		return nil, err
+	}
+	left, err := c.evictPods(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	if len(left) > 0 {
+		before := vn.DeepCopy()
+		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonDraining, drainMessage(left))
+		return left, c.patchStatus(ctx, before, vn)
+	}
+	if err := c.client.Delete(ctx, node, client.Preconditions{UID: &node.UID}); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("deleting the Node: %w", err)
+	}
+	return nil, nil
+}
+
+// deleteLease deletes the Lease if it is the VirtualNode's own.
+func (c *Controller) deleteLease(ctx context.Context, vn *v1alpha1.VirtualNode) error {
+	lease := &coordinationv1.Lease{}
+	err := c.reader.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: vn.NodeName()}, lease)
+	if err == nil && metav1.IsControlledBy(lease, vn) {
+		err = c.client.Delete(ctx, lease)
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting the Lease: %w", err)
+	}
+	return nil
+}
+
+// evictPods evicts the pods of the Node and returns those that are left.
+func (c *Controller) evictPods(ctx context.Context, node *corev1.Node) ([]string, error) {
+	pods := &corev1.PodList{}
+	if err := c.reader.List(ctx, pods, client.MatchingFields{"spec.nodeName": node.Name}); err != nil {
+		return nil, fmt.Errorf("listing the pods of the Node: %w", err)
+	}
+	var left []string
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || ownedByDaemonSet(pod) {
+			continue
+		}
+		left = append(left, client.ObjectKeyFromObject(pod).String())
+		if err := c.evict(ctx, pod); err != nil {
+			return nil, fmt.Errorf("evicting pod %s: %w", client.ObjectKeyFromObject(pod), err)
+		}
+	}
+	return left, nil
+}
+
+// evict asks for the eviction of a pod, or removes it when its grace period is over: a virtual node has no kubelet that would.
+func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) error {
+	sameUID := client.Preconditions{UID: &pod.UID}
+	if pod.DeletionTimestamp != nil {
+		if c.options.Clock.Now().Before(pod.DeletionTimestamp.Time) {
+			return nil
+		}
+		return client.IgnoreNotFound(c.client.Delete(ctx, pod, sameUID, client.GracePeriodSeconds(0)))
+	}
+	eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}}}
+	err := c.client.SubResource("eviction").Create(ctx, pod, eviction)
+	if apierrors.IsTooManyRequests(err) {
+		return nil // A disruption budget holds the pod back: the drain asks again.
+	}
+	return client.IgnoreNotFound(err)
+}
+
+func drainMessage(left []string) string {
+	names := left[:min(len(left), namedPods)]
+	return fmt.Sprintf("the VirtualNode is being deleted; pods left on its node: %d, such as %s", len(left), strings.Join(names, ", "))
+}
+
+func ownedByDaemonSet(pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(pod)
+	return owner != nil && owner.Kind == "DaemonSet"
+}

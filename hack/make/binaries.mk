@@ -1,0 +1,45 @@
+# Every binary that the local cluster and the tests run is built here, once, from Go modules. The versions are those of the go.mod files below
+# hack/tools: each tool has a module of its own, because their dependencies disagree.
+
+BIN ?= $(CURDIR)/bin
+# Static binaries without symbol tables: they are started often and debugged never.
+GO_BUILD = CGO_ENABLED=0 go build -trimpath
+
+K8S_TOOLS := kube-apiserver kube-controller-manager kube-scheduler kubectl
+TOOLS := etcd $(K8S_TOOLS) kwok
+SPILLWAY := spillway-scheduler spillway-controller eci-simulator
+
+tools_version = $(shell awk '$$1 == "$(2)" && $$2 ~ /^v/ {print $$2; exit} $$2 == "$(2)" && $$3 ~ /^v/ {print $$3; exit}' hack/tools/$(1)/go.mod)
+K8S_VERSION := $(call tools_version,kubernetes,k8s.io/kubernetes)
+KWOK_VERSION := $(call tools_version,kwok,sigs.k8s.io/kwok)
+
+# kubectl, helm and the aggregated discovery refuse a server whose version is not a release: both packages must be stamped.
+k8s_stamp = $(foreach p,k8s.io/component-base/version k8s.io/client-go/pkg/version,\
+	-X $(p).gitVersion=$(1) -X $(p).gitMajor=$(word 1,$(subst ., ,$(1:v%=%))) -X $(p).gitMinor=$(word 2,$(subst ., ,$(1:v%=%))) -X $(p).gitTreeState=clean)
+
+$(BIN)/etcd: hack/tools/etcd/go.sum
+	@echo "building etcd (about a minute with a cold cache)"
+	@cd hack/tools/etcd && $(GO_BUILD) -ldflags "-s -w" -o $@ go.etcd.io/etcd/server/v3
+
+$(addprefix $(BIN)/,$(K8S_TOOLS)): $(BIN)/%: hack/tools/kubernetes/go.sum
+	@echo "building $* $(K8S_VERSION) (minutes with a cold cache)"
+	@cd hack/tools/kubernetes && $(GO_BUILD) -ldflags "-s -w $(call k8s_stamp,$(K8S_VERSION))" -o $@ k8s.io/kubernetes/cmd/$*
+
+$(BIN)/kwok: hack/tools/kwok/go.sum
+	@echo "building kwok $(KWOK_VERSION)"
+	@cd hack/tools/kwok && $(GO_BUILD) -ldflags "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=$(KWOK_VERSION)" -o $@ sigs.k8s.io/kwok/cmd/kwok
+
+# Spillway's own binaries are rebuilt whenever a Go file changed; the compiler's cache makes that cheap.
+GO_SOURCES := $(shell find apis cmd controllers pkg plugins test -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
+
+$(BIN)/spillway-%: $(GO_SOURCES)
+	@echo "building spillway-$* (minutes with a cold cache)"
+	@$(GO_BUILD) -ldflags "-s -w $(call k8s_stamp,$(K8S_VERSION))" -o $@ ./cmd/$*
+
+$(BIN)/eci-simulator: $(GO_SOURCES)
+	@echo "building eci-simulator"
+	@$(GO_BUILD) -ldflags "-s -w" -o $@ ./cmd/eci-simulator
+
+$(BIN)/local-cluster: $(GO_SOURCES)
+	@echo "building the tool that runs the local cluster"
+	@$(GO_BUILD) -ldflags "-s -w" -o $@ ./test/cluster

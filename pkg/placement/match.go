@@ -1,0 +1,113 @@
+package placement
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Policies are the policies of a cluster at one moment. Immutable: an edit makes a new value (R11).
+type Policies struct {
+	// Epoch grows with every edit. Counts made under another epoch are void.
+	Epoch int64
+
+	byNamespace map[string][]*Policy
+}
+
+// NewPolicies returns a value without policies.
+func NewPolicies() *Policies { return &Policies{} }
+
+// WithNamespace returns a copy in which the namespace has exactly these policies.
+func (p *Policies) WithNamespace(namespace string, policies []*Policy) *Policies {
+	next := &Policies{Epoch: p.Epoch + 1, byNamespace: maps.Clone(p.byNamespace)}
+	if next.byNamespace == nil {
+		next.byNamespace = map[string][]*Policy{}
+	}
+	delete(next.byNamespace, namespace)
+	if len(policies) > 0 {
+		ranked := slices.Clone(policies)
+		slices.SortFunc(ranked, Precedence)
+		next.byNamespace[namespace] = ranked
+	}
+	return next
+}
+
+// Governing returns the policy that governs a pod (R1), or nil.
+func (p *Policies) Governing(namespace string, podLabels map[string]string) *Policy {
+	for _, policy := range p.byNamespace[namespace] {
+		if containsAll(podLabels, policy.selector) {
+			return policy
+		}
+	}
+	return nil
+}
+
+// Precedence orders the policies of a namespace by R1: most selector keys first, then oldest, then name.
+func Precedence(a, b *Policy) int {
+	return cmp.Or(
+		cmp.Compare(len(b.selector), len(a.selector)),
+		a.created.Compare(b.created),
+		cmp.Compare(a.Name, b.Name),
+	)
+}
+
+// ShadowedBy returns the first policy that is certain to take pods from p (R1): it goes first and its selector has all of p's labels. same tells
+// that the selectors are equal, so that p governs no pod at all. It returns nil when there is none.
+func (p *Policy) ShadowedBy(others []*Policy) (winner *Policy, same bool) {
+	for _, other := range others {
+		if other.UID == p.UID || Precedence(other, p) > 0 || !hasAll(other.selector, p.selector) {
+			continue
+		}
+		isSame := len(other.selector) == len(p.selector)
+		if winner == nil || isSame && !same || isSame == same && Precedence(other, winner) < 0 {
+			winner, same = other, isSame
+		}
+	}
+	return winner, same
+}
+
+func hasAll(labels, wanted []label) bool {
+	for _, l := range wanted {
+		if !slices.Contains(labels, l) {
+			return false
+		}
+	}
+	return true
+}
+
+// Group returns the group of a governed pod: one string for the values of its matchLabelKeys. It fails when the pod lacks one of the keys (R1).
+func (p *Policy) Group(podLabels map[string]string) (string, error) {
+	if len(p.groupKeys) == 0 {
+		return "", nil
+	}
+	var group strings.Builder
+	for _, key := range p.groupKeys {
+		value, ok := podLabels[key]
+		if !ok {
+			return "", fmt.Errorf("the pod lacks the label %s, which matchLabelKeys of ResourcePolicy %s requires", key, p.Name)
+		}
+		// A label value cannot contain a slash, so that {a, bc} and {ab, c} are different groups.
+		group.WriteString(value)
+		group.WriteByte('/')
+	}
+	return group.String(), nil
+}
+
+// UnitOfBoundPod returns the index of the unit that a pod on a node counts for (R3): the recorded unit if the policy still has it and it still
+// contains the node, otherwise the first unit that contains the node. It returns -1 when no unit does.
+func (p *Policy) UnitOfBoundPod(recordedID string, nodeLabels map[string]string) int {
+	first := -1
+	for i := range p.Units {
+		unit := &p.Units[i]
+		if unit.ID != recordedID && first >= 0 || !unit.Nodes.Contains(nodeLabels) {
+			continue
+		}
+		if unit.ID == recordedID {
+			return i
+		}
+		first = i
+	}
+	return first
+}

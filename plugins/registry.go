@@ -1,0 +1,23 @@
+// Package plugins lists the scheduler plugins of Spillway.
+package plugins
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/spillway-k8s/spillway/plugins/resourcepolicy"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+)
+
+// Factory makes a plugin for one profile of the scheduler.
+type Factory = func(ctx context.Context, args runtime.Object, handle fwk.Handle) (fwk.Plugin, error)
+
+// All returns every plugin of Spillway by name.
+func All() map[string]Factory {
+	return map[string]Factory{
+		resourcepolicy.Name: resourcepolicy.New,
+		virtualnode.Name:    virtualnode.New,
+	}
+}

@@ -1,0 +1,87 @@
+package resourcepolicy
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/util"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+// EventsToRegister returns the events that can help a pod that this plugin refused. Edits of policies are not among them: the source of the policies
+// activates the pods itself.
+func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
+	return []fwk.ClusterEventWithHint{
+		// A pod that goes, shrinks or leaves its group by a label edit leaves a slot of a cap (R4) or room on a node of a unit.
+		{
+			Event:          fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete | fwk.UpdatePodScaleDown | fwk.UpdatePodLabel},
+			QueueingHintFn: pl.isSchedulableAfterPodGone,
+		},
+		// A pod that begins to terminate counts no longer. Only the general update tells of it.
+		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Update}, QueueingHintFn: pl.isSchedulableAfterPodTerminating},
+		// The pod itself gets the label that matchLabelKeys requires, or labels that change its policy.
+		{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel}},
+		// A node joins a unit, grows, is uncordoned or loses a taint.
+		{
+			Event:          fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable | fwk.UpdateNodeLabel | fwk.UpdateNodeTaint},
+			QueueingHintFn: pl.isSchedulableAfterNodeChange,
+		},
+	}, nil
+}
+
+// isSchedulableAfterPodGone queues the pod when the other one counted for its policy or was on a node of one of its units.
+func (pl *ResourcePolicy) isSchedulableAfterPodGone(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	before, _, err := util.As[*corev1.Pod](oldObj, newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	return pl.helps(pod, before), nil
+}
+
+// isSchedulableAfterPodTerminating is isSchedulableAfterPodGone for a pod that begins to terminate.
+func (pl *ResourcePolicy) isSchedulableAfterPodTerminating(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	before, after, err := util.As[*corev1.Pod](oldObj, newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	if before == nil || after == nil || before.DeletionTimestamp != nil || after.DeletionTimestamp == nil {
+		return fwk.QueueSkip, nil
+	}
+	return pl.helps(pod, before), nil
+}
+
+// isSchedulableAfterNodeChange queues the pod when the node is in one of its units now.
+func (pl *ResourcePolicy) isSchedulableAfterNodeChange(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	_, node, err := util.As[*corev1.Node](oldObj, newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	policy := pl.policies.Policies().Governing(pod.Namespace, pod.Labels)
+	if policy == nil || inAnyUnit(policy, node.Labels) {
+		return fwk.Queue, nil
+	}
+	return fwk.QueueSkip, nil
+}
+
+// helps tells whether a waiting pod can gain from another one that was on a node and is there no longer, or is smaller.
+func (pl *ResourcePolicy) helps(waiting, gone *corev1.Pod) fwk.QueueingHint {
+	policies := pl.policies.Policies()
+	policy := policies.Governing(waiting.Namespace, waiting.Labels)
+	if policy == nil || policy == policies.Governing(gone.Namespace, gone.Labels) {
+		return fwk.Queue
+	}
+	node, err := pl.nodes.Get(gone.Spec.NodeName)
+	if err != nil || inAnyUnit(policy, node.Labels) {
+		// When in doubt the pod is tried: the node may be gone, and with it the answer.
+		return fwk.Queue
+	}
+	return fwk.QueueSkip
+}
+
+// inAnyUnit tells whether a node with these labels is in a unit of the policy.
+func inAnyUnit(policy *placement.Policy, nodeLabels map[string]string) bool {
+	return policy.UnitOfBoundPod("", nodeLabels) >= 0
+}

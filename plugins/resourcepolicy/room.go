@@ -1,0 +1,128 @@
+package resourcepolicy
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+)
+
+// request is what a pod asks of a node.
+type request struct {
+	milliCPU, memory, ephemeralStorage int64
+	// scalars are the other resources; nil for most pods.
+	scalars map[corev1.ResourceName]int64
+}
+
+// candidate is a pod that is looking for room.
+type candidate struct {
+	pod      *corev1.Pod
+	request  request
+	affinity nodeaffinity.RequiredNodeAffinity
+	logger   klog.Logger
+}
+
+func newCandidate(logger klog.Logger, pod *corev1.Pod) *candidate {
+	c := &candidate{pod: pod, affinity: nodeaffinity.GetRequiredNodeAffinity(pod), logger: logger}
+	for name, quantity := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
+		switch name {
+		case corev1.ResourceCPU:
+			c.request.milliCPU = quantity.MilliValue()
+		case corev1.ResourceMemory:
+			c.request.memory = quantity.Value()
+		case corev1.ResourceEphemeralStorage:
+			c.request.ephemeralStorage = quantity.Value()
+		default:
+			if c.request.scalars == nil {
+				c.request.scalars = map[corev1.ResourceName]int64{}
+			}
+			c.request.scalars[name] = quantity.Value()
+		}
+	}
+	return c
+}
+
+// room searches the members for a node that could take the pod. It may say yes where another plugin's filter says no (PostFilter then moves the pod
+// on), but never no where all filters say yes: a unit is not passed over by mistake (R5).
+func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
+	if len(m.positions) == 0 {
+		return placement.RoomNoNodes
+	}
+	if m.tooBigVersion == m.version && c.request.atLeast(&m.tooBig) {
+		return placement.RoomNone
+	}
+	outOfResources := true
+	for n := range m.positions {
+		at := (m.next + n) % len(m.positions)
+		info := nodes[m.positions[at]]
+		if !c.request.fits(info) {
+			continue
+		}
+		outOfResources = false
+		if c.allowedOn(info.Node(), m.set.Virtual) {
+			m.next = at
+			return placement.RoomYes
+		}
+	}
+	if outOfResources {
+		m.tooBig, m.tooBigVersion = c.request, m.version
+	}
+	return placement.RoomNone
+}
+
+// allowedOn tells whether the node's cordon, taints and labels allow the pod.
+func (c *candidate) allowedOn(node *corev1.Node, virtual bool) bool {
+	if node.Spec.Unschedulable && !c.toleratesUnschedulable() {
+		return false
+	}
+	if virtualnode.HasUntoleratedTaint(c.logger, node, c.pod, virtual) {
+		return false
+	}
+	matches, err := c.affinity.Match(node)
+	// An affinity that cannot be read is the NodeAffinity plugin's to explain.
+	return matches || err != nil
+}
+
+// toleratesUnschedulable tells whether the pod may go on cordoned nodes, as the NodeUnschedulable plugin does.
+func (c *candidate) toleratesUnschedulable() bool {
+	cordon := corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
+	return corev1helpers.TolerationsTolerateTaint(c.logger, c.pod.Spec.Tolerations, &cordon, true)
+}
+
+// fits tells whether the node has the requested resources free, as the NodeResourcesFit plugin counts them. A resource that the node does not report
+// is left to that plugin, because it may come from elsewhere (DRA, an extender).
+func (r *request) fits(info fwk.NodeInfo) bool {
+	allocatable, used := info.GetAllocatable(), info.GetRequested()
+	switch {
+	case len(info.GetPods())+1 > allocatable.GetAllowedPodNumber(),
+		r.milliCPU > 0 && r.milliCPU > allocatable.GetMilliCPU()-used.GetMilliCPU(),
+		r.memory > 0 && r.memory > allocatable.GetMemory()-used.GetMemory(),
+		r.ephemeralStorage > 0 && r.ephemeralStorage > allocatable.GetEphemeralStorage()-used.GetEphemeralStorage():
+		return false
+	}
+	for name, quantity := range r.scalars {
+		total, reported := allocatable.GetScalarResources()[name]
+		if reported && quantity > 0 && quantity > total-used.GetScalarResources()[name] {
+			return false
+		}
+	}
+	return true
+}
+
+// atLeast tells whether the request asks for no less than other of everything, so that where other does not fit it does not either.
+func (r *request) atLeast(other *request) bool {
+	if r.milliCPU < other.milliCPU || r.memory < other.memory || r.ephemeralStorage < other.ephemeralStorage {
+		return false
+	}
+	for name, quantity := range other.scalars {
+		if r.scalars[name] < quantity {
+			return false
+		}
+	}
+	return true
+}

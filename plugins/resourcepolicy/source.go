@@ -1,0 +1,181 @@
+package resourcepolicy
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+const resourceName = "resourcepolicies"
+
+// source holds the policies of the cluster, compiled. An informer of its own reads them: a custom resource named in EventsToRegister would keep the
+// scheduler from scheduling any pod while its CRD is missing. The informer belongs to the scheduler's factory, so that nothing is scheduled before
+// the policies have been read once.
+type source struct {
+	informer cache.SharedIndexInformer
+
+	// current is what the scheduling loop reads, while stale is false.
+	current atomic.Pointer[placement.Policies]
+	stale   atomic.Bool
+
+	// mu guards what a recompilation needs. Only computation happens under it (R11).
+	mu       sync.Mutex
+	dirty    sets.Set[string]
+	started  bool
+	compiled map[types.UID]compiledPolicy
+}
+
+// compiledPolicy remembers a compilation, so that an edit costs only the compilation of what was edited.
+type compiledPolicy struct {
+	resourceVersion string
+	policy          *placement.Policy
+}
+
+var _ policySource = &source{}
+
+// newSource adds an informer of ResourcePolicies to the scheduler's factory. onChange is called after an edit with the namespace of the policy.
+func newSource(ctx context.Context, handle fwk.Handle, onChange func(klog.Logger, string)) (*source, error) {
+	client, err := newClient(handle.KubeConfig())
+	if err != nil {
+		return nil, fmt.Errorf("creating a client: %w", err)
+	}
+	logger := klog.FromContext(ctx)
+	informer := handle.SharedInformerFactory().InformerFor(&v1alpha1.ResourcePolicy{}, func(kubernetes.Interface, time.Duration) cache.SharedIndexInformer {
+		return cache.NewSharedIndexInformer(newListWatch(logger, client), &v1alpha1.ResourcePolicy{}, 0,
+			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	})
+	s := &source{informer: informer, dirty: sets.New[string](), compiled: map[types.UID]compiledPolicy{}}
+	s.current.Store(placement.NewPolicies())
+	s.stale.Store(true)
+	changed := func(obj any) {
+		key, err := cache.DeletionHandlingObjectToName(obj)
+		if err != nil {
+			logger.Error(err, "Reading the name of a changed ResourcePolicy")
+			return
+		}
+		s.markDirty(key.Namespace)
+		onChange(logger, key.Namespace)
+	}
+	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: changed,
+		UpdateFunc: func(before, after any) {
+			// The status is written by Spillway's own controller and decides nothing.
+			if before.(*v1alpha1.ResourcePolicy).Generation != after.(*v1alpha1.ResourcePolicy).Generation {
+				changed(after)
+			}
+		},
+		DeleteFunc: changed,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("adding an event handler: %w", err)
+	}
+	return s, nil
+}
+
+// Policies returns the policies as the informer knows them now.
+func (s *source) Policies() *placement.Policies {
+	if s.stale.Load() {
+		s.recompile()
+	}
+	return s.current.Load()
+}
+
+func (s *source) markDirty(namespace string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirty.Insert(namespace)
+	s.stale.Store(true)
+}
+
+// recompile publishes a new value for the namespaces whose policies changed. The first time it reads all namespaces from the informer's store, which
+// is complete before the handlers have been told of every policy.
+func (s *source) recompile() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started && s.informer.HasSynced() {
+		s.started = true
+		for _, obj := range s.informer.GetStore().List() {
+			s.dirty.Insert(obj.(*v1alpha1.ResourcePolicy).Namespace)
+		}
+	}
+	next := s.current.Load()
+	for namespace := range s.dirty {
+		next = next.WithNamespace(namespace, s.compileNamespace(namespace))
+	}
+	s.dirty.Clear()
+	s.current.Store(next)
+	s.stale.Store(!s.started)
+}
+
+// compileNamespace compiles the policies of a namespace that changed and reuses the rest.
+func (s *source) compileNamespace(namespace string) []*placement.Policy {
+	objects, err := s.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
+	if err != nil {
+		// The only possible error is an index that does not exist, and newSource created it.
+		panic(err)
+	}
+	policies := make([]*placement.Policy, 0, len(objects))
+	for _, obj := range objects {
+		rp := obj.(*v1alpha1.ResourcePolicy)
+		known := s.compiled[rp.UID]
+		if known.policy == nil || known.resourceVersion != rp.ResourceVersion {
+			known = compiledPolicy{resourceVersion: rp.ResourceVersion, policy: placement.Compile(rp)}
+			s.compiled[rp.UID] = known
+		}
+		policies = append(policies, known.policy)
+	}
+	return policies
+}
+
+// newClient returns a client for the API group of ResourcePolicy.
+func newClient(config *rest.Config) (rest.Interface, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("registering types: %w", err)
+	}
+	config = rest.CopyConfig(config)
+	config.APIPath = "/apis"
+	config.GroupVersion = &v1alpha1.GroupVersion
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	// The scheduler speaks protobuf, which custom resources do not have.
+	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	return rest.RESTClientFor(config)
+}
+
+// newListWatch lists and watches all ResourcePolicies. While the CRD is not installed there are none, and the log says so: pods must not wait for an
+// API that nobody asked for. The informer asks again until the CRD is there.
+func newListWatch(logger klog.Logger, client rest.Interface) cache.ListerWatcher {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			list := &v1alpha1.ResourcePolicyList{}
+			err := client.Get().Resource(resourceName).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(list)
+			if apierrors.IsNotFound(err) {
+				logger.Error(nil, "The ResourcePolicy CRD is not installed: every pod is scheduled as if it had no policy. Install the CRDs of Spillway")
+				return &v1alpha1.ResourcePolicyList{}, nil
+			}
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.Watch = true
+			return client.Get().Resource(resourceName).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
+		},
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// cluster is the local cluster of one directory.
+type cluster struct {
+	// bin is where the binaries are.
+	bin string
+	// dir is where the cluster keeps its files.
+	dir string
+}
+
+// file returns the path of a file of the cluster.
+func (c *cluster) file(name ...string) string {
+	return filepath.Join(append([]string{c.dir}, name...)...)
+}
+
+// up starts an empty cluster. It changes nothing when the cluster runs already, and stops what it started when it fails.
+func (c *cluster) up(ctx context.Context) error {
+	begin := time.Now()
+	running, err := c.prepare()
+	if err != nil || running {
+		return err
+	}
+	if err := c.start(ctx); err != nil {
+		return errors.Join(err, c.down())
+	}
+	fmt.Printf("the cluster is up after %.1f s\n\n  export KUBECONFIG=%s\n  %s get nodes\n\nlogs: %s   stop it: make cluster-down\n",
+		time.Since(begin).Seconds(), c.file("kubeconfig"), filepath.Join(c.bin, "kubectl"), c.file("logs"))
+	return nil
+}
+
+// prepare empties the directory, unless a cluster runs there.
+func (c *cluster) prepare() (running bool, err error) {
+	parts, err := c.readParts()
+	if err != nil {
+		return false, err
+	}
+	alive, stopped := split(parts)
+	switch {
+	case len(alive) > 0 && len(stopped) == 0:
+		fmt.Printf("the cluster is running already: export KUBECONFIG=%s (make cluster-down stops it)\n", c.file("kubeconfig"))
+		return true, nil
+	case len(alive) > 0:
+		return false, fmt.Errorf("a cluster is running, but these parts have stopped: %s; see %s, then run: make cluster-down", names(stopped), c.file("logs"))
+	case len(stopped) > 0:
+		fmt.Printf("removing what a cluster that runs no longer has left in %s\n", c.dir)
+	}
+	if err := os.RemoveAll(c.dir); err != nil {
+		return false, fmt.Errorf("emptying %s: %w", c.dir, err)
+	}
+	if err := os.MkdirAll(c.file("logs"), 0o755); err != nil {
+		return false, fmt.Errorf("creating %s: %w", c.file("logs"), err)
+	}
+	return false, nil
+}
+
+// start starts the parts in the order in which they need each other.
+func (c *cluster) start(ctx context.Context) error {
+	ports, err := freePorts(len(portNames))
+	if err != nil {
+		return err
+	}
+	if err := c.writeCertificates(); err != nil {
+		return fmt.Errorf("creating certificates: %w", err)
+	}
+	if err := c.writeAdminKubeconfigs(ports); err != nil {
+		return err
+	}
+	if err := c.launch(ctx, c.etcd(ports)); err != nil {
+		return err
+	}
+	if err := c.launch(ctx, c.apiserver(ports)); err != nil {
+		return err
+	}
+	if err := c.launch(ctx, c.controlPlane(ports)...); err != nil {
+		return err
+	}
+	if err := c.install(ctx, ports); err != nil {
+		return fmt.Errorf("installing Spillway: %w", err)
+	}
+	return c.launch(ctx, c.spillway(ports)...)
+}
+
+// down stops every part that up recorded, the last started first.
+func (c *cluster) down() error {
+	parts, err := c.readParts()
+	if err != nil {
+		return err
+	}
+	alive, _ := split(parts)
+	if len(alive) == 0 {
+		fmt.Println("no cluster is running")
+	}
+	for i := len(alive) - 1; i >= 0; i-- {
+		if err := alive[i].stop(); err != nil {
+			return err
+		}
+	}
+	if len(alive) > 0 {
+		fmt.Printf("stopped %s\n", names(alive))
+	}
+	if err := os.RemoveAll(c.file(partsFile)); err != nil {
+		return fmt.Errorf("removing the list of processes: %w", err)
+	}
+	return nil
+}
+
+// status prints which parts run and fails when one does not.
+func (c *cluster) status() error {
+	parts, err := c.readParts()
+	if err != nil {
+		return err
+	}
+	alive, stopped := split(parts)
+	switch {
+	case len(parts) == 0:
+		return errors.New("no cluster is running: make cluster-up starts one")
+	case len(stopped) > 0:
+		return fmt.Errorf("these parts have stopped: %s; see %s", names(stopped), c.file("logs"))
+	}
+	fmt.Printf("running: %s\n", names(alive))
+	return nil
+}

@@ -1,0 +1,53 @@
+// Command cluster runs a local Kubernetes cluster from the binaries in bin/: etcd, kube-apiserver, kube-controller-manager, the stock scheduler, kwok
+// in place of kubelets, the ECI simulator, and the scheduler and controller of Spillway. Everything listens on loopback addresses only.
+//
+//	cluster up      starts the cluster, waits until every part is healthy, and returns; the parts go on running
+//	cluster down    stops what up started, by recorded process ID, and nothing else
+//	cluster status  tells which parts run
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// upTimeout is the longest that up waits for all parts together.
+const upTimeout = 3 * time.Minute
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: cluster up|down|status BIN\nBIN is the directory with the binaries; the cluster keeps its files in BIN/cluster")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, command, bin string) error {
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		return fmt.Errorf("finding %s: %w", bin, err)
+	}
+	c := &cluster{bin: bin, dir: filepath.Join(bin, "cluster")}
+	switch command {
+	case "up":
+		ctx, cancel := context.WithTimeout(ctx, upTimeout)
+		defer cancel()
+		return c.up(ctx)
+	case "down":
+		return c.down()
+	case "status":
+		return c.status()
+	default:
+		return fmt.Errorf("unknown command %q: use up, down or status", command)
+	}
+}

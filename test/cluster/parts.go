@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// portNames are the ports that the parts listen on.
+var portNames = []string{
+	"etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-ecs", "kwok-eci",
+	"eci-simulator", "spillway-scheduler", "spillway-controller", "spillway-controller-metrics",
+}
+
+func (c *cluster) etcd(ports map[string]int) command {
+	client, peer := loopback("http", ports["etcd"]), loopback("http", ports["etcd-peer"])
+	return command{
+		name: "etcd", binary: "etcd", health: client + "/health",
+		args: []string{
+			"--data-dir=" + c.file("etcd"), "--unsafe-no-fsync",
+			"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
+			"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=default=" + peer,
+		},
+	}
+}
+
+func (c *cluster) apiserver(ports map[string]int) command {
+	return command{
+		name: "kube-apiserver", binary: "kube-apiserver", health: loopback("https", ports["kube-apiserver"]) + "/readyz",
+		args: []string{
+			"--etcd-servers=" + loopback("http", ports["etcd"]),
+			"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
+			port("--secure-port", ports["kube-apiserver"]),
+			"--tls-cert-file=" + c.cert("apiserver"), "--tls-private-key-file=" + c.key("apiserver"),
+			"--client-ca-file=" + c.cert("ca"),
+			"--service-account-issuer=https://kubernetes.default.svc",
+			"--service-account-key-file=" + c.key("service-account"), "--service-account-signing-key-file=" + c.key("service-account"),
+			"--service-cluster-ip-range=10.96.0.0/16",
+			"--authorization-mode=Node,RBAC",
+			// Pods are many and short-lived here; clients are few.
+			"--enable-priority-and-fairness=false", "--max-requests-inflight=0", "--max-mutating-requests-inflight=0",
+		},
+	}
+}
+
+// controlPlane returns the rest of a stock cluster, kwok in place of kubelets, and the ECI simulator.
+func (c *cluster) controlPlane(ports map[string]int) []command {
+	return []command{
+		{
+			name: "kube-controller-manager", binary: "kube-controller-manager", health: loopback("https", ports["kube-controller-manager"]) + "/healthz",
+			args: []string{
+				"--kubeconfig=" + c.file("kube-controller-manager.kubeconfig"), "--leader-elect=false", "--use-service-account-credentials",
+				"--bind-address=127.0.0.1", port("--secure-port", ports["kube-controller-manager"]),
+				"--service-account-private-key-file=" + c.key("service-account"), "--root-ca-file=" + c.cert("ca"),
+				"--kube-api-qps=500", "--kube-api-burst=1000",
+			},
+		},
+		{
+			name: "kube-scheduler", binary: "kube-scheduler", health: loopback("https", ports["kube-scheduler"]) + "/readyz",
+			args: []string{
+				"--kubeconfig=" + c.file("kube-scheduler.kubeconfig"), "--leader-elect=false",
+				"--bind-address=127.0.0.1", port("--secure-port", ports["kube-scheduler"]),
+			},
+		},
+		c.kwok("kwok-ecs", ports, "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40",
+			"--config="+stages("nodes.yaml"), "--config="+stages("pods.yaml")),
+		// The Nodes of ECI and their Leases are written by Spillway; kwok only plays the kubelet for their pods.
+		c.kwok("kwok-eci", ports, "--manage-nodes-with-label-selector=type=virtual-kubelet", "--node-lease-duration-seconds=0",
+			"--config="+stages("pods.yaml")),
+		{
+			name: "eci-simulator", binary: "eci-simulator", health: loopback("http", ports["eci-simulator"]) + "/healthz",
+			args: []string{fmt.Sprintf("--listen=127.0.0.1:%d", ports["eci-simulator"])},
+		},
+	}
+}
+
+func (c *cluster) kwok(name string, ports map[string]int, args ...string) command {
+	return command{
+		name: name, binary: "kwok", health: loopback("http", ports[name]) + "/healthz",
+		args: append([]string{
+			"--kubeconfig=" + c.file("kwok.kubeconfig"), "--manage-all-nodes=false", fmt.Sprintf("--server-address=127.0.0.1:%d", ports[name]),
+		}, args...),
+		// Without a home, kwok reads no configuration of the user's.
+		env: []string{"HOME=" + c.dir},
+	}
+}
+
+// spillway returns the binaries of Spillway, with the identities and the configuration that an installation has.
+func (c *cluster) spillway(ports map[string]int) []command {
+	return []command{
+		{
+			name: "spillway-scheduler", binary: "spillway-scheduler", health: loopback("https", ports["spillway-scheduler"]) + "/readyz",
+			args: []string{
+				"--config=" + c.file("scheduler-config.yaml"), "--bind-address=127.0.0.1", port("--secure-port", ports["spillway-scheduler"]), "--v=2",
+				"--authentication-kubeconfig=" + c.file("spillway-scheduler.kubeconfig"), "--authorization-kubeconfig=" + c.file("spillway-scheduler.kubeconfig"),
+			},
+		},
+		{
+			name: "spillway-controller", binary: "spillway-controller", health: loopback("http", ports["spillway-controller"]) + "/readyz",
+			args: []string{
+				"--kubeconfig=" + c.file("spillway-controller.kubeconfig"), "--eci-endpoint=" + loopback("http", ports["eci-simulator"]),
+				fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports["spillway-controller"]),
+				fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports["spillway-controller-metrics"]),
+			},
+		},
+	}
+}
+
+// stages returns the path of a file with kwok's stages.
+func stages(name string) string {
+	path, err := filepath.Abs(filepath.Join("test", "cluster", "kwok", name))
+	if err != nil {
+		return name
+	}
+	return path
+}
+
+func loopback(scheme string, port int) string { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, port) }
+
+func port(flag string, port int) string { return fmt.Sprintf("%s=%d", flag, port) }
