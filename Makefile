@@ -27,3 +27,10 @@ cluster-down: $(BIN)/local-cluster ## Stop the local cluster.
 .PHONY: cluster-status
 cluster-status: $(BIN)/local-cluster ## Tell which parts of the local cluster run.
 	@$(BIN)/local-cluster status $(BIN)
+
+.PHONY: demo
+demo: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) local-cluster demo) ## Show on a local cluster what Spillway does; KEEP=1 leaves the cluster running.
+	@if $(BIN)/local-cluster status $(BIN) >/dev/null 2>&1; then echo "a local cluster is running already; stop it first: make cluster-down" >&2; exit 1; fi
+	@$(BIN)/local-cluster up $(BIN)
+	@status=0; $(BIN)/demo $(BIN)/cluster/kubeconfig || status=$$?; \
+	if [ -z "$(KEEP)" ]; then $(BIN)/local-cluster down $(BIN); fi; exit $$status

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -21,8 +23,12 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
-// Name is the name of the controller.
-const Name = "resourcepolicy"
+const (
+	// Name is the name of the controller.
+	Name = "resourcepolicy"
+	// conflictRetry gives the cache time to see the write that was in the way.
+	conflictRetry = time.Second
+)
 
 // Controller keeps the status of ResourcePolicies.
 type Controller struct {
@@ -60,7 +66,9 @@ func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy)
 	}
 	// The lock keeps a slow reconciliation from writing the conditions of an older spec.
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := c.client.Status().Patch(ctx, rp, patch); err != nil {
+	if err := c.client.Status().Patch(ctx, rp, patch); apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	} else if err != nil {
 		return ctrl.Result{}, fmt.Errorf("patching the status: %w", err)
 	}
 	return ctrl.Result{}, nil

@@ -25,12 +25,12 @@ const (
 func capacityOf(vn *v1alpha1.VirtualNode, usage eci.Usage) (corev1.ResourceList, string) {
 	limits := vn.Spec.Limits
 	milliCPU := max(usage.MaxMilliCPU-usage.UsedMilliCPU, 0)
-	limitedBy := fmt.Sprintf("vCPU quota of %s: %s, used %s", vn.Spec.Region, cpu(usage.MaxMilliCPU), cpu(usage.UsedMilliCPU))
+	limitedBy := fmt.Sprintf("vCPU quota of %s: %g, used %g", vn.Spec.Region, float64(usage.MaxMilliCPU)/1000, float64(usage.UsedMilliCPU)/1000)
 	if limit, ok := limits[corev1.ResourceCPU]; ok && limit.MilliValue() < milliCPU {
 		milliCPU = limit.MilliValue()
 		limitedBy = fmt.Sprintf("spec.limits.cpu: %s", limit.String())
 	}
-	memory := milliCPU * (memoryPerCPU / 1000)
+	memory := milliCPU/1000*memoryPerCPU + milliCPU%1000*memoryPerCPU/1000
 	if limit, ok := limits[corev1.ResourceMemory]; ok {
 		memory = min(memory, limit.Value())
 	}

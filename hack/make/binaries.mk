@@ -43,3 +43,7 @@ $(BIN)/eci-simulator: $(GO_SOURCES)
 $(BIN)/local-cluster: $(GO_SOURCES)
 	@echo "building the tool that runs the local cluster"
 	@$(GO_BUILD) -ldflags "-s -w" -o $@ ./test/cluster
+
+$(BIN)/demo: $(GO_SOURCES)
+	@echo "building the demo"
+	@$(GO_BUILD) -ldflags "-s -w" -o $@ ./test/demo

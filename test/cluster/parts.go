@@ -32,6 +32,9 @@ func (c *cluster) apiserver(ports map[string]int) command {
 			port("--secure-port", ports["kube-apiserver"]),
 			"--tls-cert-file=" + c.cert("apiserver"), "--tls-private-key-file=" + c.key("apiserver"),
 			"--client-ca-file=" + c.cert("ca"),
+			// Schedulers and controllers look for this one, and complain without end when it is missing.
+			"--requestheader-client-ca-file=" + c.cert("ca"), "--requestheader-allowed-names=front-proxy",
+			"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
 			"--service-account-issuer=https://kubernetes.default.svc",
 			"--service-account-key-file=" + c.key("service-account"), "--service-account-signing-key-file=" + c.key("service-account"),
 			"--service-cluster-ip-range=10.96.0.0/16",
@@ -65,7 +68,7 @@ func (c *cluster) controlPlane(ports map[string]int) []command {
 			"--config="+stages("nodes.yaml"), "--config="+stages("pods.yaml")),
 		// The Nodes of ECI and their Leases are written by Spillway; kwok only plays the kubelet for their pods.
 		c.kwok("kwok-eci", ports, "--manage-nodes-with-label-selector=type=virtual-kubelet", "--node-lease-duration-seconds=0",
-			"--config="+stages("pods.yaml")),
+			"--config="+stages("virtual-nodes.yaml"), "--config="+stages("pods.yaml")),
 		{
 			name: "eci-simulator", binary: "eci-simulator", health: loopback("http", ports["eci-simulator"]) + "/healthz",
 			args: []string{fmt.Sprintf("--listen=127.0.0.1:%d", ports["eci-simulator"])},
