@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -76,8 +75,8 @@ func (f *inflight) takeUnfit(pod types.UID) map[string]bool {
 }
 
 // forgetDeletedPods keeps the memory as small as the number of pods that exist.
-func (f *inflight) forgetDeletedPods(factory informers.SharedInformerFactory) error {
-	_, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+func (f *inflight) forgetDeletedPods(pods cache.SharedIndexInformer) error {
+	_, err := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		DeleteFunc: func(obj any) {
 			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 				obj = gone.Obj

@@ -15,9 +15,9 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -25,15 +25,21 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
-// Name is the name of the plugin in a KubeSchedulerConfiguration.
-const Name = "ResourcePolicy"
+const (
+	// Name is the name of the plugin in a KubeSchedulerConfiguration.
+	Name = "ResourcePolicy"
+
+	// indexWaiting is an index of the pods that are not bound, by namespace. The scheduler's informer has no index by namespace, and an edit of a
+	// policy must not look at every pod of the cluster.
+	indexWaiting = "spillway-waiting-by-namespace"
+)
 
 // ResourcePolicy is the plugin. Its ledger and node index belong to the scheduling goroutine (PreFilter); everything else may be used by any.
 type ResourcePolicy struct {
 	handle   fwk.Handle
 	policies policySource
 	nodes    corelisters.NodeLister
-	pods     corelisters.PodLister
+	pods     cache.SharedIndexInformer
 	inflight *inflight
 
 	// counts and index follow the scheduler's snapshot. Only PreFilter touches them.
@@ -65,8 +71,11 @@ func New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, 
 		return nil, fmt.Errorf("watching ResourcePolicies: %w", err)
 	}
 	pl.policies = source
-	if err := pl.inflight.forgetDeletedPods(handle.SharedInformerFactory()); err != nil {
+	if err := pl.inflight.forgetDeletedPods(pl.pods); err != nil {
 		return nil, fmt.Errorf("watching pods: %w", err)
+	}
+	if err := addWaitingIndex(pl.pods); err != nil {
+		return nil, fmt.Errorf("indexing pods: %w", err)
 	}
 	return pl, nil
 }
@@ -77,7 +86,7 @@ func newPlugin(handle fwk.Handle) *ResourcePolicy {
 	return &ResourcePolicy{
 		handle:   handle,
 		nodes:    core.Nodes().Lister(),
-		pods:     core.Pods().Lister(),
+		pods:     core.Pods().Informer(),
 		inflight: newInflight(),
 		counts:   ledger.New(),
 		index:    newNodeIndex(),
@@ -98,18 +107,32 @@ func (pl *ResourcePolicy) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.Sig
 // activateNamespace retries the waiting pods of a namespace after its policies changed: an edit can make room, lift a refusal or free a pod from its
 // policy. It is called by the informer of the policies, never by the scheduling loop.
 func (pl *ResourcePolicy) activateNamespace(logger klog.Logger, namespace string) {
-	pods, err := pl.pods.Pods(namespace).List(labels.Everything())
+	objects, err := pl.pods.GetIndexer().ByIndex(indexWaiting, namespace)
 	if err != nil {
-		logger.Error(err, "Listing pods after an edit of a ResourcePolicy", "namespace", namespace)
+		logger.Error(err, "Listing waiting pods after an edit of a ResourcePolicy", "namespace", namespace)
 		return
 	}
 	waiting := map[string]*corev1.Pod{}
-	for _, pod := range pods {
-		if pod.Spec.NodeName == "" && pod.Spec.SchedulerName == pl.handle.ProfileName() {
+	for _, obj := range objects {
+		if pod := obj.(*corev1.Pod); pod.Spec.SchedulerName == pl.handle.ProfileName() {
 			waiting[string(pod.UID)] = pod
 		}
 	}
 	if len(waiting) > 0 {
 		pl.handle.Activate(logger, waiting)
 	}
+}
+
+// addWaitingIndex adds the index to the scheduler's informer, once for all profiles.
+func addWaitingIndex(pods cache.SharedIndexInformer) error {
+	if _, ok := pods.GetIndexer().GetIndexers()[indexWaiting]; ok {
+		return nil
+	}
+	return pods.AddIndexers(cache.Indexers{indexWaiting: func(obj any) ([]string, error) {
+		pod, ok := obj.(*corev1.Pod)
+		if !ok || pod.Spec.NodeName != "" {
+			return nil, nil
+		}
+		return []string{pod.Namespace}, nil
+	}})
 }

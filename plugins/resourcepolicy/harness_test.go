@@ -1,0 +1,89 @@
+package resourcepolicy
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/ktesting"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/test/wrappers"
+)
+
+// fixedSource always has the same policies.
+type fixedSource struct{ policies *placement.Policies }
+
+func (s fixedSource) Policies() *placement.Policies { return s.policies }
+
+// handle is the little of the framework's handle that the tests of this package need.
+type handle struct {
+	fwk.Handle
+	activated []string
+}
+
+func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {
+	for _, pod := range pods {
+		h.activated = append(h.activated, pod.Name)
+	}
+}
+
+// newTestPlugin returns a plugin that knows these policies of the default namespace, and nodes by name.
+func newTestPlugin(t *testing.T, nodes []*wrappers.Node, policies ...*wrappers.Policy) (*ResourcePolicy, *handle) {
+	t.Helper()
+	var compiled []*placement.Policy
+	for _, p := range policies {
+		compiled = append(compiled, placement.Compile(p.Obj()))
+	}
+	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
+	for _, n := range nodes {
+		if err := factory.Core().V1().Nodes().Informer().GetStore().Add(n.Obj()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := &handle{}
+	return &ResourcePolicy{
+		handle:   h,
+		policies: fixedSource{placement.NewPolicies().WithNamespace("default", compiled)},
+		nodes:    factory.Core().V1().Nodes().Lister(),
+		pods:     factory.Core().V1().Pods().Informer(),
+		inflight: newInflight(),
+		counts:   ledger.New(),
+		index:    newNodeIndex(),
+	}, h
+}
+
+// infos returns the nodes as the scheduler's snapshot shows them, with their pods.
+func infos(t *testing.T, nodes []*wrappers.Node, pods ...*wrappers.Pod) []fwk.NodeInfo {
+	t.Helper()
+	var list []fwk.NodeInfo
+	for _, n := range nodes {
+		info := framework.NewNodeInfo()
+		info.SetNode(n.Obj())
+		for _, p := range pods {
+			if p.Spec.NodeName == n.Name {
+				info.AddPod(p.Obj())
+			}
+		}
+		list = append(list, info)
+	}
+	return list
+}
+
+// preFilter runs PreFilter and returns the state, the unit's index (or -1) and the reason for a refusal.
+func preFilter(t *testing.T, pl *ResourcePolicy, pod *wrappers.Pod, nodes []fwk.NodeInfo) (fwk.CycleState, int, string) {
+	t.Helper()
+	_, ctx := ktesting.NewTestContext(t)
+	state := framework.NewCycleState()
+	_, status := pl.PreFilter(ctx, state, pod.Obj(), nodes)
+	s := stateOf(state)
+	if s == nil || s.unit == nil {
+		return state, -1, status.Message()
+	}
+	return state, s.unit.Index, status.Message()
+}

@@ -1,0 +1,81 @@
+package conformance
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/component-base/configz"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	"sigs.k8s.io/yaml"
+
+	"github.com/spillway-k8s/spillway/plugins"
+)
+
+// schedulerProcess is a scheduler that runs in this process with the configuration that is installed.
+type schedulerProcess struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startScheduler starts the scheduler.
+func startScheduler() *schedulerProcess {
+	GinkgoHelper()
+	dir := GinkgoT().TempDir()
+	o := options.NewOptions()
+	o.ConfigFile = writeSchedulerConfig(dir)
+	o.SecureServing.BindPort = 0
+	var appOptions []app.Option
+	for name, factory := range plugins.All() {
+		appOptions = append(appOptions, app.WithPlugin(name, factory))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	completed, sched, err := app.Setup(ctx, o, appOptions...)
+	Expect(err).NotTo(HaveOccurred())
+	// A process registers its configuration once; this one has several schedulers, one after the other.
+	configz.Delete("componentconfig")
+	p := &schedulerProcess{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer GinkgoRecover()
+		defer close(p.done)
+		err := app.Run(ctx, completed, sched)
+		Expect(ctx.Err()).To(HaveOccurred(), "the scheduler stopped by itself: %v", err)
+	}()
+	return p
+}
+
+// stop ends the scheduler, with its memory and its assumed pods.
+func (p *schedulerProcess) stop() {
+	p.cancel()
+	<-p.done
+}
+
+// writeSchedulerConfig writes the installed configuration with the address of the test's API server and without leader election.
+func writeSchedulerConfig(dir string) string {
+	GinkgoHelper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "config", "scheduler", "config.yaml"))
+	Expect(err).NotTo(HaveOccurred())
+	var config map[string]any
+	Expect(yaml.Unmarshal(data, &config)).To(Succeed())
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	Expect(unstructured.SetNestedField(config, kubeconfig, "clientConnection", "kubeconfig")).To(Succeed())
+	Expect(unstructured.SetNestedField(config, false, "leaderElection", "leaderElect")).To(Succeed())
+	data, err = yaml.Marshal(config)
+	Expect(err).NotTo(HaveOccurred())
+	file := filepath.Join(dir, "scheduler.yaml")
+	Expect(os.WriteFile(file, data, 0o600)).To(Succeed())
+
+	access := clientcmdapi.NewConfig()
+	access.Clusters["test"] = &clientcmdapi.Cluster{Server: restConfig.Host, CertificateAuthorityData: restConfig.CAData}
+	access.AuthInfos["test"] = &clientcmdapi.AuthInfo{ClientCertificateData: restConfig.CertData, ClientKeyData: restConfig.KeyData}
+	access.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test"}
+	access.CurrentContext = "test"
+	Expect(clientcmd.WriteToFile(*access, kubeconfig)).To(Succeed())
+	return file
+}

@@ -1,0 +1,297 @@
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/test/wrappers"
+)
+
+const (
+	secretNamespace = "spillway-system"
+	nodeName        = "virtual-kubelet-cn-beijing-j"
+)
+
+// script changes the state of the simulator for the rest of the test.
+func script(patch string) {
+	GinkgoHelper()
+	send := func(body []byte) {
+		GinkgoHelper()
+		request, err := http.NewRequest(http.MethodPatch, eciURL+"/admin/state", strings.NewReader(string(body)))
+		Expect(err).NotTo(HaveOccurred())
+		response, err := http.DefaultClient.Do(request)
+		Expect(err).NotTo(HaveOccurred())
+		defer func() { _ = response.Body.Close() }()
+		Expect(response.StatusCode).To(Equal(http.StatusOK))
+	}
+	send([]byte(patch))
+	DeferCleanup(func() {
+		state, err := json.Marshal(simulator.DefaultState())
+		Expect(err).NotTo(HaveOccurred())
+		send(state)
+	})
+}
+
+// newVirtualNode returns a VirtualNode in cn-beijing-j that is not created yet.
+func newVirtualNode(name string) *eciv1alpha1.VirtualNode {
+	return &eciv1alpha1.VirtualNode{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       eciv1alpha1.VirtualNodeSpec{Region: "cn-beijing", Zone: "cn-beijing-j", Credentials: eciv1alpha1.Credentials{SecretName: "eci-credentials"}},
+	}
+}
+
+// createVirtualNode creates it and removes it when the test ends.
+func createVirtualNode(vn *eciv1alpha1.VirtualNode) *eciv1alpha1.VirtualNode {
+	GinkgoHelper()
+	Expect(api.Create(context.Background(), vn)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) {
+		Expect(client.IgnoreNotFound(api.Delete(ctx, vn))).To(Succeed())
+		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
+	})
+	return vn
+}
+
+// condition returns a condition of the VirtualNode as "Status Reason", and its message.
+func condition(vn *eciv1alpha1.VirtualNode, conditionType string) (string, string) {
+	current := &eciv1alpha1.VirtualNode{}
+	if err := api.Get(context.Background(), client.ObjectKeyFromObject(vn), current); err != nil {
+		return err.Error(), ""
+	}
+	c := meta.FindStatusCondition(current.Status.Conditions, conditionType)
+	if c == nil {
+		return "", ""
+	}
+	return string(c.Status) + " " + c.Reason, c.Message
+}
+
+func ready(vn *eciv1alpha1.VirtualNode) func() string {
+	return func() string { s, _ := condition(vn, eciv1alpha1.ConditionReady); return s }
+}
+
+func capacityKnown(vn *eciv1alpha1.VirtualNode) func() string {
+	return func() string { s, _ := condition(vn, eciv1alpha1.ConditionCapacityKnown); return s }
+}
+
+// cpuOf returns the allocatable CPU of the virtual node's Node.
+func cpuOf() string {
+	node := &corev1.Node{}
+	if err := api.Get(context.Background(), client.ObjectKey{Name: nodeName}, node); err != nil {
+		return err.Error()
+	}
+	return node.Status.Allocatable.Cpu().String()
+}
+
+func taintKeys() []string {
+	node := &corev1.Node{}
+	if err := api.Get(context.Background(), client.ObjectKey{Name: nodeName}, node); err != nil {
+		return []string{err.Error()}
+	}
+	var keys []string
+	for _, taint := range node.Spec.Taints {
+		keys = append(keys, taint.Key)
+	}
+	return keys
+}
+
+var _ = Describe("VirtualNode", Ordered, func() {
+	var secret *corev1.Secret
+
+	BeforeAll(func() {
+		Expect(client.IgnoreAlreadyExists(api.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: secretNamespace}}))).To(Succeed())
+	})
+
+	BeforeEach(func(ctx SpecContext) {
+		secret = &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: secretNamespace, Name: "eci-credentials"},
+			StringData: map[string]string{"accessKeyID": "simulator-id", "accessKeySecret": "simulator-secret"},
+		}
+		Expect(api.Create(ctx, secret)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(api.Delete(ctx, secret))).To(Succeed()) })
+	})
+
+	It("becomes a Node like ACK's, with the capacity that ECI answers, and follows the quota", func(ctx SpecContext) {
+		vn := createVirtualNode(newVirtualNode("j"))
+		Eventually(ready(vn)).Should(Equal("True NodeReady"))
+		node := &corev1.Node{}
+		Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+		Expect(node.Labels).To(HaveKeyWithValue("type", "virtual-kubelet"))
+		Expect(node.Labels).To(HaveKeyWithValue(corev1.LabelTopologyZone, "cn-beijing-j"))
+		Expect(node.Spec.Taints).To(Equal([]corev1.Taint{{Key: "virtual-kubelet.io/provider", Value: "alibabacloud", Effect: corev1.TaintEffectNoSchedule}}))
+		Expect(node.Status.Allocatable.Cpu().String()).To(Equal("1k"))
+		Expect(node.Status.Allocatable.Memory().String()).To(Equal("8000Gi"))
+		Expect(node.Status.Allocatable.Pods().String()).To(Equal("4k"))
+
+		By("renewing its Lease")
+		lease := &coordinationv1.Lease{}
+		key := client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: nodeName}
+		Eventually(func() error { return api.Get(ctx, key, lease) }).Should(Succeed())
+		renewed := lease.Spec.RenewTime.Time
+		Eventually(func(g Gomega) {
+			g.Expect(api.Get(ctx, key, lease)).To(Succeed())
+			g.Expect(lease.Spec.RenewTime.After(renewed)).To(BeTrue())
+		}).Should(Succeed())
+
+		By("following the quota down")
+		script(`{"regions":{"cn-beijing":{"maxCPU":20,"usedCPU":15.5}}}`)
+		Eventually(cpuOf).Should(Equal("4500m"))
+		Expect(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
+		Expect(vn.Status.LimitedBy).To(Equal("vCPU quota of cn-beijing: 20, used 15.5"))
+		By("to nothing, when more is used than the quota allows")
+		script(`{"regions":{"cn-beijing":{"maxCPU":20,"usedCPU":25}}}`)
+		Eventually(cpuOf).Should(Equal("0"))
+	})
+
+	It("offers no more than its limits", func(ctx SpecContext) {
+		limited := newVirtualNode("j")
+		limited.Spec.Limits = wrappers.MakeNode("").Capacity("cpu", "10").Capacity("memory", "16Gi").Capacity("pods", "5").Obj().Status.Capacity
+		vn := createVirtualNode(limited)
+		Eventually(ready(vn)).Should(Equal("True NodeReady"))
+		node := &corev1.Node{}
+		Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+		Expect(node.Status.Allocatable.Cpu().String()).To(Equal("10"))
+		Expect(node.Status.Allocatable.Memory().String()).To(Equal("16Gi"))
+		Expect(node.Status.Allocatable.Pods().String()).To(Equal("5"))
+		Expect(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
+		Expect(vn.Status.LimitedBy).To(Equal("spec.limits.cpu: 10"))
+	})
+
+	It("says that the endpoint is down, takes no new pods after a while, and recovers", func() {
+		vn := createVirtualNode(newVirtualNode("j"))
+		Eventually(ready(vn)).Should(Equal("True NodeReady"))
+		script(`{"outage":true}`)
+		Eventually(capacityKnown(vn)).Should(Equal("False EndpointUnreachable"))
+		Eventually(ready(vn)).Should(Equal("False CapacityUnknown"))
+		Eventually(taintKeys).Should(ContainElement(eciv1alpha1.TaintCapacityUnknown))
+		Expect(cpuOf()).To(Equal("1k"), "the pods that are there keep their room")
+
+		w := newWorld()
+		w.policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
+		pod := w.create(w.pod())
+		Expect(w.waits(pod)).To(ContainSubstring("no node has room for the pod"))
+		script(`{"outage":false}`)
+		Eventually(ready(vn)).Should(Equal("True NodeReady"))
+		Eventually(taintKeys).ShouldNot(ContainElement(eciv1alpha1.TaintCapacityUnknown))
+		w.unitOf(pod)
+	})
+
+	DescribeTable("names what is wrong when ECI gives no capacity",
+		func(prepare func(), want, wantMessage string) {
+			prepare()
+			vn := createVirtualNode(newVirtualNode("j"))
+			Eventually(capacityKnown(vn)).Should(Equal("False " + want))
+			_, message := condition(vn, eciv1alpha1.ConditionCapacityKnown)
+			Expect(message).To(ContainSubstring(wantMessage))
+			Expect(message).NotTo(ContainSubstring("simulator-secret"))
+			Expect(ready(vn)()).To(Equal("False CapacityUnknown"))
+			Expect(apierrors.IsNotFound(api.Get(context.Background(), client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue(),
+				"there is no Node before its capacity was known once")
+		},
+		Entry("no Secret", func() { Expect(api.Delete(context.Background(), secret)).To(Succeed()) },
+			"CredentialsMissing", "Secret spillway-system/eci-credentials does not exist"),
+		Entry("a Secret without the key", func() { setSecret(secret, map[string][]byte{"accessKeyID": []byte("simulator-id")}) },
+			"CredentialsMissing", "has no key accessKeySecret"),
+		Entry("a wrong secret", func() {
+			setSecret(secret, map[string][]byte{"accessKeyID": []byte("simulator-id"), "accessKeySecret": []byte("wrong")})
+		}, "CredentialsRefused", "SignatureDoesNotMatch"),
+		Entry("throttling", func() { script(`{"failWith":"Throttling.User"}`) }, "Throttled", "Throttling.User"),
+		Entry("a server error", func() { script(`{"failWith":"ServiceUnavailable"}`) }, "EndpointFailed", "ServiceUnavailable"),
+		Entry("a region that does not exist", func() { script(`{"regions":{"cn-beijing":null}}`) }, "EndpointFailed", "InvalidRegionId.NotFound"),
+	)
+
+	It("gives the Node's name to one VirtualNode only", func(ctx SpecContext) {
+		first := createVirtualNode(newVirtualNode("a"))
+		Eventually(ready(first)).Should(Equal("True NodeReady"))
+		second := createVirtualNode(newVirtualNode("b"))
+		Eventually(ready(second)).Should(Equal("False NodeNameTaken"))
+		_, message := condition(second, eciv1alpha1.ConditionReady)
+		Expect(message).To(Equal("Node virtual-kubelet-cn-beijing-j belongs to VirtualNode a: delete that, or this VirtualNode"))
+		Expect(ready(first)()).To(Equal("True NodeReady"))
+		By("and the second one gets it when the first one goes")
+		Expect(api.Delete(ctx, first)).To(Succeed())
+		Eventually(ready(second)).Should(Equal("True NodeReady"))
+	})
+
+	It("leaves a Node alone that somebody else made", func(ctx SpecContext) {
+		foreign := wrappers.MakeVirtualNode(nodeName).Capacity("cpu", "7").Obj()
+		foreign.UID = ""
+		Expect(api.Create(ctx, foreign)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, foreign)).To(Succeed()) })
+		vn := createVirtualNode(newVirtualNode("j"))
+		Eventually(ready(vn)).Should(Equal("False NodeNameTaken"))
+		Expect(cpuOf()).To(Equal("7"))
+		By("also when the VirtualNode is deleted")
+		Expect(api.Delete(ctx, vn)).To(Succeed())
+		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
+		Expect(cpuOf()).To(Equal("7"))
+	})
+
+	It("creates the Node again when somebody deletes it", func(ctx SpecContext) {
+		vn := createVirtualNode(newVirtualNode("j"))
+		Eventually(ready(vn)).Should(Equal("True NodeReady"))
+		node := &corev1.Node{}
+		Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+		Expect(api.Delete(ctx, node)).To(Succeed())
+		Eventually(func(g Gomega) {
+			again := &corev1.Node{}
+			g.Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, again)).To(Succeed())
+			g.Expect(again.UID).NotTo(Equal(node.UID))
+		}).Should(Succeed())
+	})
+
+	It("is deleted with its Node and Lease, after its pods were evicted", func(ctx SpecContext) {
+		vn := createVirtualNode(newVirtualNode("j"))
+		Eventually(ready(vn)).Should(Equal("True NodeReady"))
+		w := newWorld()
+		w.policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
+		short := w.pod()
+		short.Spec.TerminationGracePeriodSeconds = ptr.To[int64](1)
+		evicted := w.create(short)
+		w.unitOf(evicted)
+		protected := w.create(w.pod().Label("protected", "true"))
+		w.unitOf(protected)
+		budget := &policyv1.PodDisruptionBudget{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "none-may-go"},
+			Spec: policyv1.PodDisruptionBudgetSpec{
+				MinAvailable: ptr.To(intstr.FromInt32(1)), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"protected": "true"}},
+			},
+		}
+		Expect(api.Create(ctx, budget)).To(Succeed())
+		Expect(api.Delete(ctx, vn)).To(Succeed())
+
+		By("removing the evicted pod when its grace period is over: there is no kubelet that would")
+		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(evicted), evicted)) }).Should(BeTrue())
+		By("waiting for the pod that a disruption budget protects, and saying so")
+		Eventually(ready(vn)).Should(Equal("False Draining"))
+		Eventually(func() string { _, message := condition(vn, eciv1alpha1.ConditionReady); return message }).Should(
+			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.namespace + "/" + protected.Name))
+		Expect(taintKeys()).To(ContainElement(eciv1alpha1.TaintDraining))
+		Expect(w.waits(w.create(w.pod()))).To(ContainSubstring("no node has room"), "no new pods go there")
+		w.remove(protected)
+		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
+		Expect(apierrors.IsNotFound(api.Get(ctx, client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue())
+		key := client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: nodeName}
+		Expect(apierrors.IsNotFound(api.Get(ctx, key, &coordinationv1.Lease{}))).To(BeTrue())
+	})
+})
+
+func setSecret(secret *corev1.Secret, data map[string][]byte) {
+	GinkgoHelper()
+	secret.StringData, secret.Data = nil, data
+	Expect(api.Update(context.Background(), secret)).To(Succeed())
+}
