@@ -19,15 +19,15 @@ import (
 func main() {
 	address := flag.String("listen", "127.0.0.1:8080", "address to serve on; it must be a loopback address, because the admin API has no authentication")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *address); err != nil {
+	if err := run(*address); err != nil {
 		fmt.Fprintln(os.Stderr, "eci-simulator:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, address string) error {
+func run(address string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	tcp, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return fmt.Errorf("reading --listen %q: %w", address, err)

@@ -2,6 +2,7 @@ package virtualnode
 
 import (
 	"fmt"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -25,7 +26,7 @@ const (
 func capacityOf(vn *v1alpha1.VirtualNode, usage eci.Usage) (corev1.ResourceList, string) {
 	limits := vn.Spec.Limits
 	milliCPU := max(usage.MaxMilliCPU-usage.UsedMilliCPU, 0)
-	limitedBy := fmt.Sprintf("vCPU quota of %s: %g, used %g", vn.Spec.Region, float64(usage.MaxMilliCPU)/1000, float64(usage.UsedMilliCPU)/1000)
+	limitedBy := fmt.Sprintf("vCPU quota of %s: %s, used %s", vn.Spec.Region, cores(usage.MaxMilliCPU), cores(usage.UsedMilliCPU))
 	if limit, ok := limits[corev1.ResourceCPU]; ok && limit.MilliValue() < milliCPU {
 		milliCPU = limit.MilliValue()
 		limitedBy = fmt.Sprintf("spec.limits.cpu: %s", limit.String())
@@ -47,3 +48,6 @@ func capacityOf(vn *v1alpha1.VirtualNode, usage eci.Usage) (corev1.ResourceList,
 }
 
 func cpu(milli int64) *resource.Quantity { return resource.NewMilliQuantity(milli, resource.DecimalSI) }
+
+// cores writes thousandths of a vCPU as vCPUs.
+func cores(milli int64) string { return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64) }

@@ -80,20 +80,20 @@ func New(config Config) (Client, error) {
 func (c *client) ListUsage(ctx context.Context, region string) (Usage, error) {
 	var answer struct {
 		Attributes struct {
-			MaxCpu  *float64 //nolint:revive,staticcheck // the API's spelling
-			UsedCpu *float64 //nolint:revive,staticcheck // the API's spelling
+			MaxCPU  *float64 `json:"MaxCpu"`
+			UsedCPU *float64 `json:"UsedCpu"`
 		}
 	}
 	if err := c.call(ctx, "ListUsage", map[string]string{"RegionId": region}, &answer); err != nil {
 		return Usage{}, err
 	}
 	attributes := answer.Attributes
-	if attributes.MaxCpu == nil || attributes.UsedCpu == nil {
+	if attributes.MaxCPU == nil || attributes.UsedCPU == nil {
 		return Usage{}, &Error{Class: ClassServer, Message: "ListUsage answered without MaxCpu and UsedCpu"}
 	}
 	return Usage{
-		MaxMilliCPU:  int64(math.Floor(*attributes.MaxCpu * 1000)),
-		UsedMilliCPU: int64(math.Ceil(*attributes.UsedCpu * 1000)),
+		MaxMilliCPU:  int64(math.Floor(*attributes.MaxCPU * 1000)),
+		UsedMilliCPU: int64(math.Ceil(*attributes.UsedCPU * 1000)),
 	}, nil
 }
 

@@ -12,13 +12,13 @@ import (
 type Class string
 
 const (
-	// ClassCredentials: the access key is unknown, its signature wrong or its rights too small. Someone must change the Secret or the account.
+	// ClassCredentials means that the access key is unknown, its signature wrong or its rights too small. Someone must change the Secret or the account.
 	ClassCredentials Class = "Credentials"
-	// ClassThrottled: ECI asks to be called less often.
+	// ClassThrottled means that ECI asks to be called less often.
 	ClassThrottled Class = "Throttled"
-	// ClassServer: ECI answered with another error, or with something that is no answer.
+	// ClassServer means that ECI answered with another error, or with something that is no answer.
 	ClassServer Class = "Server"
-	// ClassNetwork: no answer came.
+	// ClassNetwork means that no answer came.
 	ClassNetwork Class = "Network"
 )
 

@@ -9,13 +9,13 @@ import (
 type Room int
 
 const (
-	// RoomYes: at least one node of the unit has room, as far as a cheap look can tell.
+	// RoomYes means that at least one node of the unit has room, as far as a cheap look can tell.
 	RoomYes Room = iota
-	// RoomNoNodes: no node of the cluster is in the unit.
+	// RoomNoNodes means that no node of the cluster is in the unit.
 	RoomNoNodes
-	// RoomNone: every node of the unit lacks room, or refuses the pod by its labels or taints.
+	// RoomNone means that every node of the unit lacks room, or refuses the pod by its labels or taints.
 	RoomNone
-	// RoomUnfit: nodes seemed to have room, but the scheduler's other filters refused them all.
+	// RoomUnfit means that nodes seemed to have room, but the scheduler's other filters refused them all.
 	RoomUnfit
 )
 

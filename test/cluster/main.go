@@ -21,18 +21,18 @@ const upTimeout = 3 * time.Minute
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: cluster up|down|status BIN\nBIN is the directory with the binaries; the cluster keeps its files in BIN/cluster")
+		fmt.Fprintln(os.Stderr, "usage: cluster up|down|status DIR\nDIR is the directory with the binaries; the cluster keeps its files in DIR/cluster")
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, command, bin string) error {
+func run(command, bin string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return fmt.Errorf("finding %s: %w", bin, err)

@@ -29,7 +29,7 @@ func (c *cluster) apiserver(ports map[string]int) command {
 		args: []string{
 			"--etcd-servers=" + loopback("http", ports["etcd"]),
 			"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
-			port("--secure-port", ports["kube-apiserver"]),
+			securePort(ports["kube-apiserver"]),
 			"--tls-cert-file=" + c.cert("apiserver"), "--tls-private-key-file=" + c.key("apiserver"),
 			"--client-ca-file=" + c.cert("ca"),
 			// Schedulers and controllers look for this one, and complain without end when it is missing.
@@ -52,7 +52,7 @@ func (c *cluster) controlPlane(ports map[string]int) []command {
 			name: "kube-controller-manager", binary: "kube-controller-manager", health: loopback("https", ports["kube-controller-manager"]) + "/healthz",
 			args: []string{
 				"--kubeconfig=" + c.file("kube-controller-manager.kubeconfig"), "--leader-elect=false", "--use-service-account-credentials",
-				"--bind-address=127.0.0.1", port("--secure-port", ports["kube-controller-manager"]),
+				"--bind-address=127.0.0.1", securePort(ports["kube-controller-manager"]),
 				"--service-account-private-key-file=" + c.key("service-account"), "--root-ca-file=" + c.cert("ca"),
 				"--kube-api-qps=500", "--kube-api-burst=1000",
 			},
@@ -61,7 +61,7 @@ func (c *cluster) controlPlane(ports map[string]int) []command {
 			name: "kube-scheduler", binary: "kube-scheduler", health: loopback("https", ports["kube-scheduler"]) + "/readyz",
 			args: []string{
 				"--kubeconfig=" + c.file("kube-scheduler.kubeconfig"), "--leader-elect=false",
-				"--bind-address=127.0.0.1", port("--secure-port", ports["kube-scheduler"]),
+				"--bind-address=127.0.0.1", securePort(ports["kube-scheduler"]),
 			},
 		},
 		c.kwok("kwok-ecs", ports, "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40",
@@ -93,7 +93,7 @@ func (c *cluster) spillway(ports map[string]int) []command {
 		{
 			name: "spillway-scheduler", binary: "spillway-scheduler", health: loopback("https", ports["spillway-scheduler"]) + "/readyz",
 			args: []string{
-				"--config=" + c.file("scheduler-config.yaml"), "--bind-address=127.0.0.1", port("--secure-port", ports["spillway-scheduler"]), "--v=2",
+				"--config=" + c.file("scheduler-config.yaml"), "--bind-address=127.0.0.1", securePort(ports["spillway-scheduler"]), "--v=2",
 				"--authentication-kubeconfig=" + c.file("spillway-scheduler.kubeconfig"), "--authorization-kubeconfig=" + c.file("spillway-scheduler.kubeconfig"),
 			},
 		},
@@ -119,4 +119,4 @@ func stages(name string) string {
 
 func loopback(scheme string, port int) string { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, port) }
 
-func port(flag string, port int) string { return fmt.Sprintf("%s=%d", flag, port) }
+func securePort(port int) string { return fmt.Sprintf("--secure-port=%d", port) }

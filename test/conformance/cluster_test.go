@@ -111,7 +111,7 @@ func (w *world) unitOf(pod *corev1.Pod) string {
 	return node.Labels["unit"]
 }
 
-// waits waits until the scheduler has said that the pod cannot be placed, and returns its reason.
+// waits returns when the scheduler has said that the pod cannot be placed, with its reason.
 func (w *world) waits(pod *corev1.Pod) string {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -104,8 +105,8 @@ func TestActions(t *testing.T) {
 			}
 			got, err := call(t, url, tc.version, tc.action, query)
 			code := ""
-			if err != nil {
-				code = tea.StringValue(err.(*tea.SDKError).Code)
+			if refused := (*tea.SDKError)(nil); errors.As(err, &refused) {
+				code = tea.StringValue(refused.Code)
 			}
 			if code != tc.wantCode {
 				t.Errorf("code = %q, want %q (%v)", code, tc.wantCode, err)

@@ -1,0 +1,34 @@
+# What must hold before a change lands: generated files are fresh, the code is formatted and linted, the modules are tidy.
+
+LINT := $(BIN)/golangci-lint
+CONTROLLER_GEN := $(BIN)/controller-gen
+
+$(LINT): hack/tools/lint/go.sum
+	@echo "building golangci-lint (a minute with a cold cache)"
+	@cd hack/tools/lint && $(GO_BUILD) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(CONTROLLER_GEN): hack/tools/codegen/go.sum
+	@cd hack/tools/codegen && $(GO_BUILD) -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+##@ Develop
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Regenerate deepcopy functions, CRDs and the controller's roles.
+	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./apis/...
+	@$(CONTROLLER_GEN) crd:maxDescLen=500 rbac:roleName=spillway-controller paths=./apis/... paths=./controllers/... \
+		output:crd:artifacts:config=config/crd output:rbac:artifacts:config=config/rbac
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the code.
+	@$(LINT) fmt ./...
+
+.PHONY: lint
+lint: $(LINT) ## Lint the code and hold the import layers.
+	@$(LINT) run ./...
+
+.PHONY: verify
+verify: generate lint ## Regenerate and lint, then demand a clean tree.
+	@go mod tidy
+	@if [ -n "$$(git status --porcelain)" ]; then \
+		echo "the tree is not clean after make generate and go mod tidy: commit what they changed" >&2; git status --short >&2; git diff | head -50 >&2; exit 1; \
+	fi
