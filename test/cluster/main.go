@@ -21,7 +21,7 @@ const upTimeout = 3 * time.Minute
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: cluster up|down|status DIR\nDIR is the directory with the binaries; the cluster keeps its files in DIR/cluster")
+		fmt.Fprintln(os.Stderr, "usage: cluster up|down|status DIR\nThe binaries are in DIR, and the cluster keeps its files in DIR/cluster.")
 		os.Exit(2)
 	}
 	if err := run(os.Args[1], os.Args[2]); err != nil {
