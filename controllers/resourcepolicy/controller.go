@@ -15,6 +15,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -37,12 +38,15 @@ type Controller struct {
 
 var _ reconcile.ObjectReconciler[*v1alpha1.ResourcePolicy] = &Controller{}
 
+// recreated is a policy that was deleted and created again while the watch was interrupted: it comes as an update.
+var recreated = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() }}
+
 // New returns the controller.
 func New(c client.Client) *Controller { return &Controller{client: c} }
 
 // Register adds the controller to the manager. An edit of one policy concerns all policies of its namespace: it may shadow them, or do so no longer.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	edited := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	edited := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, recreated))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.ResourcePolicy{}, edited).

@@ -5,9 +5,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/pkg/eci"
 )
 
@@ -50,9 +50,9 @@ func TestCapacityOf(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			vn := &v1alpha1.VirtualNode{Spec: v1alpha1.VirtualNodeSpec{Region: "cn-beijing", Limits: corev1.ResourceList{}}}
-			for resourceName, quantity := range tc.limits {
-				vn.Spec.Limits[resourceName] = resource.MustParse(quantity)
+			vn := &v1alpha1.VirtualNode{Spec: v1alpha1.VirtualNodeSpec{Region: "cn-beijing", Limits: map[corev1.ResourceName]quantity.Quantity{}}}
+			for resourceName, limit := range tc.limits {
+				vn.Spec.Limits[resourceName] = quantity.MustParse(limit)
 			}
 			capacity, limitedBy := capacityOf(vn, tc.usage)
 			got := map[corev1.ResourceName]string{}

@@ -10,6 +10,7 @@ package virtualnode
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -88,7 +90,11 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named(Name).
 		For(&v1alpha1.VirtualNode{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&corev1.Node{}, builder.WithPredicates(onlyDeletions)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: workers,
+			// The heartbeat of the Node is in the same reconciliation: no error may delay the next one for longer than a success does.
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, c.options.RefreshInterval),
+		}).
 		Complete(reconcile.AsReconciler(c.client, c))
 }
 
@@ -115,50 +121,67 @@ func (c *Controller) Reconcile(ctx context.Context, vn *v1alpha1.VirtualNode) (c
 		}
 	}
 	before := vn.DeepCopy()
+	err := c.reconcileNode(ctx, vn)
+	if err != nil {
+		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeFailed, err.Error())
+	}
+	return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, errors.Join(err, c.patchStatus(ctx, before, vn))
+}
+
+// reconcileNode refreshes the capacity and brings the Node and its Lease in line, unless the Node's name is another's.
+func (c *Controller) reconcileNode(ctx context.Context, vn *v1alpha1.VirtualNode) error {
 	owner, err := c.nodeOwner(ctx, vn)
 	if err != nil {
-		return ctrl.Result{}, err
+		return err
 	}
 	if owner != "" {
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeNameTaken,
 			fmt.Sprintf("Node %s belongs to %s: delete that, or this VirtualNode", vn.NodeName(), owner))
-		return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, c.patchStatus(ctx, before, vn)
+		return nil
 	}
 	if vn.Status.LastRefreshTime != nil {
 		// The heartbeat goes first: it must not wait for an endpoint that does not answer.
 		if err := c.renewLease(ctx, vn); err != nil {
-			return ctrl.Result{}, err
+			return err
 		}
 	}
 	c.refresh(ctx, vn)
-	if vn.Status.LastRefreshTime != nil {
-		// There is no Node before its capacity has been known once.
-		if err := c.publish(ctx, vn); err != nil {
-			return ctrl.Result{}, err
-		}
+	if vn.Status.LastRefreshTime == nil {
+		return nil // There is no Node before its capacity has been known once.
 	}
-	return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, c.patchStatus(ctx, before, vn)
+	return c.publish(ctx, vn)
 }
 
-// nodeOwner returns who has the name of the VirtualNode's Node, in words, or "" when the VirtualNode itself has it or may take it.
+// nodeOwner returns who has the name of the VirtualNode's Node, in words, or "" when the VirtualNode itself has it or may take it. While there is a
+// Node, it decides; otherwise the older VirtualNode, then the first by name.
 func (c *Controller) nodeOwner(ctx context.Context, vn *v1alpha1.VirtualNode) (string, error) {
 	all := &v1alpha1.VirtualNodeList{}
 	if err := c.client.List(ctx, all); err != nil {
 		return "", fmt.Errorf("listing VirtualNodes: %w", err)
 	}
+	node := &corev1.Node{}
+	err := c.reader.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("getting the Node: %w", err)
+	}
 	for i := range all.Items {
-		if other := &all.Items[i]; other.NodeName() == vn.NodeName() && goesFirst(other, vn) {
+		other := &all.Items[i]
+		if other.UID == vn.UID || other.NodeName() != vn.NodeName() {
+			continue
+		}
+		if err == nil && owns(other, node) || err != nil && goesFirst(other, vn) {
 			return "VirtualNode " + other.Name, nil
 		}
 	}
-	node := &corev1.Node{}
-	if err := c.reader.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, node); client.IgnoreNotFound(err) != nil {
-		return "", fmt.Errorf("getting the Node: %w", err)
-	}
-	if node.Name != "" && node.Labels[v1alpha1.LabelVirtualNode] != vn.Name {
+	if err == nil && !owns(vn, node) {
 		return "another virtual-kubelet or an administrator", nil
 	}
 	return "", nil
+}
+
+// owns tells whether the VirtualNode has made the Node. Either mark is enough: labels can be edited away.
+func owns(vn *v1alpha1.VirtualNode, node *corev1.Node) bool {
+	return node.Labels[v1alpha1.LabelVirtualNode] == vn.Name || metav1.IsControlledBy(node, vn)
 }
 
 // goesFirst tells whether a has the Node's name rather than b: the older, then the first by name.

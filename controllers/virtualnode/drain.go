@@ -2,7 +2,9 @@ package virtualnode
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,9 +38,9 @@ func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("getting the Node: %w", err)
 	}
-	if err == nil && node.Labels[v1alpha1.LabelVirtualNode] == vn.Name {
-		left, err := c.drainNode(ctx, vn, node)
-		if err != nil || len(left) > 0 {
+	if err == nil && owns(vn, node) {
+		gone, err := c.drainNode(ctx, vn, node)
+		if err != nil || !gone {
 			return ctrl.Result{RequeueAfter: drainInterval}, err
 		}
 	}
@@ -53,27 +55,26 @@ func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// drainNode returns the pods that are left on the Node; when there are none it has deleted the Node.
-func (c *Controller) drainNode(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node) ([]string, error) {
+// drainNode evicts the pods of the Node, and deletes it and returns true when there are none.
+func (c *Controller) drainNode(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node) (bool, error) {
 	if err := c.renewLease(ctx, vn); err != nil {
-		return nil, err
+		return false, err
 	}
+	wasClosed := slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintDraining })
 	if err := c.updateNode(ctx, vn, node, v1alpha1.TaintDraining); err != nil {
-		return nil, err
+		return false, err
 	}
 	left, err := c.evictPods(ctx, node)
-	if err != nil {
-		return nil, err
-	}
-	if len(left) > 0 {
+	// A node that was closed just now may still get pods whose binding is on its way.
+	if err != nil || len(left) > 0 || !wasClosed {
 		before := vn.DeepCopy()
-		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonDraining, drainMessage(left))
-		return left, c.patchStatus(ctx, before, vn)
+		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonDraining, drainMessage(left, err))
+		return false, errors.Join(err, c.patchStatus(ctx, before, vn))
 	}
 	if err := c.client.Delete(ctx, node, client.Preconditions{UID: &node.UID}); client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("deleting the Node: %w", err)
+		return false, fmt.Errorf("deleting the Node: %w", err)
 	}
-	return nil, nil
+	return true, nil
 }
 
 // deleteLease deletes the Lease if it is the VirtualNode's own.
@@ -89,13 +90,14 @@ func (c *Controller) deleteLease(ctx context.Context, vn *v1alpha1.VirtualNode) 
 	return nil
 }
 
-// evictPods evicts the pods of the Node and returns those that are left.
+// evictPods evicts the pods of the Node and returns those that are left. A pod that cannot be evicted does not keep the others.
 func (c *Controller) evictPods(ctx context.Context, node *corev1.Node) ([]string, error) {
 	pods := &corev1.PodList{}
 	if err := c.reader.List(ctx, pods, client.MatchingFields{"spec.nodeName": node.Name}); err != nil {
 		return nil, fmt.Errorf("listing the pods of the Node: %w", err)
 	}
 	var left []string
+	var failed []error
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || ownedByDaemonSet(pod) {
@@ -103,10 +105,10 @@ func (c *Controller) evictPods(ctx context.Context, node *corev1.Node) ([]string
 		}
 		left = append(left, client.ObjectKeyFromObject(pod).String())
 		if err := c.evict(ctx, pod); err != nil {
-			return nil, fmt.Errorf("evicting pod %s: %w", client.ObjectKeyFromObject(pod), err)
+			failed = append(failed, fmt.Errorf("evicting pod %s: %w", client.ObjectKeyFromObject(pod), err))
 		}
 	}
-	return left, nil
+	return left, errors.Join(failed...)
 }
 
 // evict asks for the eviction of a pod, or removes it when its grace period is over: a virtual node has no kubelet that would.
@@ -126,9 +128,15 @@ func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) error {
 	return client.IgnoreNotFound(err)
 }
 
-func drainMessage(left []string) string {
-	names := left[:min(len(left), namedPods)]
-	return fmt.Sprintf("the VirtualNode is being deleted; pods left on its node: %d, such as %s", len(left), strings.Join(names, ", "))
+func drainMessage(left []string, err error) string {
+	message := fmt.Sprintf("the VirtualNode is being deleted; pods left on its node: %d", len(left))
+	if len(left) > 0 {
+		message += ", such as " + strings.Join(left[:min(len(left), namedPods)], ", ")
+	}
+	if err != nil {
+		message += fmt.Sprintf(" (%v)", err)
+	}
+	return message
 }
 
 func ownedByDaemonSet(pod *corev1.Pod) bool {

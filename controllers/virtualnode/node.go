@@ -43,15 +43,19 @@ func (c *Controller) publish(ctx context.Context, vn *v1alpha1.VirtualNode) erro
 	return c.updateNode(ctx, vn, node, closed)
 }
 
-// updateNode writes the capacity, the health and the taints of the Node where they differ. closed is the taint that keeps all pods away, or "".
+// updateNode writes the labels, the taints, the capacity and the health of the Node where they differ. closed is the taint that keeps all pods away, or "".
 func (c *Controller) updateNode(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node, closed string) error {
 	before := node.DeepCopy()
+	if node.Labels == nil {
+		node.Labels = map[string]string{}
+	}
+	maps.Copy(node.Labels, newNode(vn).Labels)
 	node.Spec.Taints = taints(node.Spec.Taints, closed)
-	if !equality.Semantic.DeepEqual(before.Spec, node.Spec) {
+	if !maps.Equal(before.Labels, node.Labels) || !equality.Semantic.DeepEqual(before.Spec, node.Spec) {
 		// The lock keeps taints that others set at the same moment.
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 		if err := c.client.Patch(ctx, node, patch); err != nil {
-			return fmt.Errorf("patching the taints of the Node: %w", err)
+			return fmt.Errorf("patching the labels and taints of the Node: %w", err)
 		}
 	}
 	before = node.DeepCopy()

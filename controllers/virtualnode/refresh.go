@@ -20,8 +20,12 @@ const (
 	keyAccessKeySecret = "accessKeySecret"
 )
 
-// errCredentialsMissing is a Secret, or a key of it, that is not there.
-var errCredentialsMissing = errors.New("credentials missing")
+var (
+	// errCredentialsMissing is a Secret, or a key of it, that is not there.
+	errCredentialsMissing = errors.New("credentials missing")
+	// errCredentialsUnreadable is a Secret that the API server does not hand out.
+	errCredentialsUnreadable = errors.New("credentials unreadable")
+)
 
 // refresh reads the capacity from ECI and sets the status and both conditions. When ECI does not answer, the capacity of the last refresh stays in
 // force until it is MaxAge old.
@@ -36,12 +40,16 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode) {
 		vn.Status.LastRefreshTime = &metav1.Time{Time: now}
 		setCondition(vn, v1alpha1.ConditionCapacityKnown, v1alpha1.ReasonRefreshed, "ECI answered the last request for its quota")
 	}
-	if c.stale(vn) {
+	switch {
+	case vn.Status.LastRefreshTime == nil:
+		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonCapacityUnknown,
+			fmt.Sprintf("no Node yet: the capacity was never read from ECI; see condition %s", v1alpha1.ConditionCapacityKnown))
+	case c.stale(vn):
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonCapacityUnknown,
 			fmt.Sprintf("no new pods: the capacity could not be read from ECI for %s or longer; see condition %s", c.options.MaxAge, v1alpha1.ConditionCapacityKnown))
-		return
+	default:
+		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, "pods can be placed on the node")
 	}
-	setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, "pods can be placed on the node")
 }
 
 // stale tells whether the capacity is too old to place pods by.
@@ -55,7 +63,7 @@ func (c *Controller) listUsage(ctx context.Context, vn *v1alpha1.VirtualNode) (e
 	if err := c.reader.Get(ctx, key, secret); apierrors.IsNotFound(err) {
 		return eci.Usage{}, fmt.Errorf("%w: Secret %s does not exist: create it with the keys %s and %s", errCredentialsMissing, key, keyAccessKeyID, keyAccessKeySecret)
 	} else if err != nil {
-		return eci.Usage{}, fmt.Errorf("getting Secret %s: %w", key, err)
+		return eci.Usage{}, fmt.Errorf("%w: getting Secret %s: %w", errCredentialsUnreadable, key, err)
 	}
 	for _, name := range []string{keyAccessKeyID, keyAccessKeySecret} {
 		if len(secret.Data[name]) == 0 {
@@ -79,11 +87,13 @@ func (c *Controller) listUsage(ctx context.Context, vn *v1alpha1.VirtualNode) (e
 
 // reasonOf returns the reason of CapacityKnown=False for an error of listUsage.
 func reasonOf(err error) string {
-	if errors.Is(err, errCredentialsMissing) {
-		return v1alpha1.ReasonCredentialsMissing
-	}
 	var failed *eci.Error
-	if !errors.As(err, &failed) {
+	switch {
+	case errors.Is(err, errCredentialsMissing):
+		return v1alpha1.ReasonCredentialsMissing
+	case errors.Is(err, errCredentialsUnreadable):
+		return v1alpha1.ReasonCredentialsUnreadable
+	case !errors.As(err, &failed):
 		return v1alpha1.ReasonEndpointFailed
 	}
 	switch failed.Class {

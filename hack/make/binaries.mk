@@ -11,6 +11,7 @@ SPILLWAY := spillway-scheduler spillway-controller eci-simulator
 
 tools_version = $(shell awk '$$1 == "$(2)" && $$2 ~ /^v/ {print $$2; exit} $$2 == "$(2)" && $$3 ~ /^v/ {print $$3; exit}' hack/tools/$(1)/go.mod)
 K8S_VERSION := $(call tools_version,kubernetes,k8s.io/kubernetes)
+HELM_K8S_VERSION := $(subst v0.,v1.,$(call tools_version,helm,k8s.io/client-go))
 KWOK_VERSION := $(call tools_version,kwok,sigs.k8s.io/kwok)
 
 # kubectl, helm and the aggregated discovery refuse a server whose version is not a release: both packages must be stamped.

@@ -3,6 +3,8 @@
 LINT := $(BIN)/golangci-lint
 # The settings of GO_BUILD: the linter needs every dependency compiled, and so shares them with the binaries.
 LINT_ENV := CGO_ENABLED=0 GOFLAGS=-trimpath
+# What the chart installs is what config/ has.
+CHART_FILES := charts/spillway/files
 CONTROLLER_GEN := $(BIN)/controller-gen
 
 $(LINT): hack/tools/lint/go.sum
@@ -12,13 +14,20 @@ $(LINT): hack/tools/lint/go.sum
 $(CONTROLLER_GEN): hack/tools/codegen/go.sum
 	@cd hack/tools/codegen && $(GO_BUILD) -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
 
+$(BIN)/helm: hack/tools/helm/go.sum
+	@echo "building helm (a minute with a cold cache)"
+	@cd hack/tools/helm && $(GO_BUILD) -ldflags "-s -w $(call k8s_stamp,$(HELM_K8S_VERSION))" -o $@ helm.sh/helm/v4/cmd/helm
+
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Regenerate deepcopy functions, CRDs and the controller's roles.
+generate: $(CONTROLLER_GEN) ## Regenerate deepcopy functions, CRDs, the controller's roles and the files of the chart.
 	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./apis/...
 	@$(CONTROLLER_GEN) crd:maxDescLen=500 rbac:roleName=spillway-controller paths=./apis/... paths=./controllers/... \
 		output:crd:artifacts:config=config/crd output:rbac:artifacts:config=config/rbac
+	@rm -rf $(CHART_FILES) && mkdir -p $(CHART_FILES)/crds $(CHART_FILES)/rbac $(CHART_FILES)/scheduler
+	@cp config/crd/*.yaml $(CHART_FILES)/crds/ && cp config/scheduler/config.yaml $(CHART_FILES)/scheduler/
+	@cp config/rbac/controller.yaml config/rbac/role.yaml config/rbac/scheduler.yaml $(CHART_FILES)/rbac/
 
 .PHONY: fmt
 fmt: $(LINT) ## Format the code.
@@ -28,8 +37,13 @@ fmt: $(LINT) ## Format the code.
 lint: $(LINT) ## Lint the code and hold the import layers.
 	@$(LINT_ENV) $(LINT) run --allow-parallel-runners ./...
 
+.PHONY: lint-chart
+lint-chart: $(BIN)/helm ## Lint the Helm chart and render it.
+	@$(BIN)/helm lint --quiet --strict charts/spillway
+	@$(BIN)/helm template spillway charts/spillway --namespace spillway-system >/dev/null
+
 .PHONY: verify
-verify: generate lint ## Regenerate and lint, then demand a clean tree.
+verify: generate lint lint-chart ## Regenerate and lint, then demand a clean tree.
 	@go mod tidy
 	@if [ -n "$$(git status --porcelain)" ]; then \
 		echo "the tree is not clean after make generate and go mod tidy: commit what they changed" >&2; git status --short >&2; git diff | head -50 >&2; exit 1; \

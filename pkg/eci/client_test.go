@@ -56,6 +56,7 @@ func TestErrors(t *testing.T) {
 		region    string
 		wantClass eci.Class
 		wantCode  string
+		wantText  string
 	}{
 		"unknown access key": {
 			config: eci.Config{AccessKeyID: "nobody", AccessKeySecret: secret}, wantClass: eci.ClassCredentials, wantCode: "InvalidAccessKeyId.NotFound",
@@ -73,8 +74,9 @@ func TestErrors(t *testing.T) {
 			edit: func(s *simulator.State) { s.ErrorRate = 1 }, wantClass: eci.ClassServer, wantCode: "InternalError",
 		},
 		"unknown region": {region: "cn-atlantis", wantClass: eci.ClassServer, wantCode: "InvalidRegionId.NotFound"},
-		"no answer":      {edit: func(s *simulator.State) { s.Outage = true }, wantClass: eci.ClassNetwork},
-		"nobody listens": {config: eci.Config{AccessKeyID: keyID, AccessKeySecret: secret, Endpoint: "http://127.0.0.1:1"}, wantClass: eci.ClassNetwork},
+		"no answer":      {edit: func(s *simulator.State) { s.Outage = true }, wantClass: eci.ClassNetwork, wantText: "ListUsage got no answer: the connection was closed"},
+		"nobody listens": {config: eci.Config{AccessKeyID: keyID, AccessKeySecret: secret, Endpoint: "http://127.0.0.1:1"}, wantClass: eci.ClassNetwork,
+			wantText: "ListUsage got no answer: the connection was refused"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +102,9 @@ func TestErrors(t *testing.T) {
 			}
 			if failed.Class != tc.wantClass || failed.Code != tc.wantCode {
 				t.Errorf("class %q, code %q, want %q, %q (%v)", failed.Class, failed.Code, tc.wantClass, tc.wantCode, err)
+			}
+			if tc.wantText != "" && err.Error() != tc.wantText {
+				t.Errorf("error = %q, want %q", err, tc.wantText)
 			}
 			if strings.Contains(err.Error(), config.AccessKeySecret) {
 				t.Errorf("the error gives the secret away: %v", err)

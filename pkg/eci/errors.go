@@ -1,9 +1,13 @@
 package eci
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"syscall"
 
 	"github.com/alibabacloud-go/tea/tea"
 )
@@ -43,12 +47,30 @@ func (e *Error) Error() string {
 func newError(action string, err error) *Error {
 	var answered *tea.SDKError
 	if !errors.As(err, &answered) || tea.IntValue(answered.StatusCode) == 0 {
-		return &Error{Class: ClassNetwork, Message: fmt.Sprintf("%s got no answer: %v", action, err)}
+		return &Error{Class: ClassNetwork, Message: fmt.Sprintf("%s got no answer: %s", action, networkCause(err))}
 	}
 	code := tea.StringValue(answered.Code)
 	// The server's own text carries request IDs and, for wrong signatures, the string that was signed: it is not passed on.
 	message := fmt.Sprintf("%s was refused with status %d", action, tea.IntValue(answered.StatusCode))
 	return &Error{Class: classify(code), Code: code, Message: message}
+}
+
+// networkCause says why no answer came, without ports and addresses, which differ each time.
+func networkCause(err error) string {
+	var timeout interface{ Timeout() bool }
+	var lookup *net.DNSError
+	switch {
+	case errors.As(err, &lookup):
+		return "the name of the endpoint cannot be resolved"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection was refused"
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return "the request timed out"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return "the connection was closed"
+	default:
+		return "the request failed on the network"
+	}
 }
 
 // classify maps the error codes that Alibaba Cloud's API gateway documents for every product, and ECI's own flow control.

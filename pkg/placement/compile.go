@@ -86,7 +86,7 @@ func compileUnit(index int, spec *v1alpha1.Unit, tracked []corev1.ResourceName) 
 	for _, name := range tracked {
 		limit := NoCap
 		if quantity, ok := spec.MaxResources[name]; ok {
-			limit = amount(name, quantity)
+			limit = Amount(name, quantity.Quantity)
 		}
 		unit.maxRequests = append(unit.maxRequests, limit)
 	}

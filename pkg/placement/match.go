@@ -95,6 +95,11 @@ func (p *Policy) Group(podLabels map[string]string) (string, error) {
 	return group.String(), nil
 }
 
+// UnitByID returns the index of the unit with the ID, or -1.
+func (p *Policy) UnitByID(id string) int {
+	return slices.IndexFunc(p.Units, func(u Unit) bool { return u.ID == id })
+}
+
 // UnitOfBoundPod returns the index of the unit that a pod on a node counts for (R3): the recorded unit if the policy still has it and it still
 // contains the node, otherwise the first unit that contains the node. It returns -1 when no unit does.
 func (p *Policy) UnitOfBoundPod(recordedID string, nodeLabels map[string]string) int {

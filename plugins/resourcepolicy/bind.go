@@ -21,10 +21,9 @@ func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *
 	return nil
 }
 
-// Unreserve forgets the unit of the pod.
-func (pl *ResourcePolicy) Unreserve(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, _ string) {
-	pl.inflight.forget(pod.UID)
-}
+// Unreserve does nothing: the framework calls it before the pod leaves the snapshot, where it must still count for its unit. The next placement of the
+// pod replaces what is remembered, and its deletion ends it.
+func (*ResourcePolicy) Unreserve(context.Context, fwk.CycleState, *corev1.Pod, string) {}
 
 // Bind binds a governed pod. What the placement writes on the pod travels in the Binding: the API server merges a Binding's annotations into the pod
 // in the write that binds it (R9; pkg/registry/core/pod/storage, setPodNodeAndMetadata). Pods without a policy are left to the next plugin.

@@ -13,41 +13,62 @@ import (
 // snapshot shows the scheduler's snapshot to the ledger: which pods count for which unit (R3, R4).
 type snapshot struct {
 	nodes    []fwk.NodeInfo
+	departed []departedNode
 	policies *placement.Policies
 	inflight *inflight
 }
 
 var _ ledger.Snapshot = &snapshot{}
 
-// Len returns the number of nodes.
-func (s *snapshot) Len() int { return len(s.nodes) }
+// Len returns the number of nodes, with the departed ones at the end.
+func (s *snapshot) Len() int { return len(s.nodes) + len(s.departed) }
 
 // Node returns the name and generation of a node. The scheduler's cache gives every change of any node a new generation.
 func (s *snapshot) Node(i int) (string, int64) {
+	if i >= len(s.nodes) {
+		gone := &s.departed[i-len(s.nodes)]
+		return gone.name, gone.generation
+	}
 	return s.nodes[i].Node().Name, s.nodes[i].GetGeneration()
 }
 
-// Count adds the pods of a node that count for a unit. The snapshot has no pods in a terminal phase. A terminating pod does not count
-// (ignoreTerminatingPod, which is true).
+// Count adds the pods of a node that count for a unit.
 func (s *snapshot) Count(i int, add func(ledger.Key, []int64)) {
+	if i >= len(s.nodes) {
+		gone := &s.departed[i-len(s.nodes)]
+		for _, pod := range gone.pods {
+			s.countPod(pod, gone.labels, add)
+		}
+		return
+	}
 	nodeLabels := s.nodes[i].Node().Labels
 	for _, info := range s.nodes[i].GetPods() {
-		pod := info.GetPod()
-		if pod.DeletionTimestamp != nil {
-			continue
-		}
-		policy := s.policies.Governing(pod.Namespace, pod.Labels)
-		if policy == nil {
-			continue
-		}
-		group, err := policy.Group(pod.Labels)
-		if err != nil {
-			// A pod without a group cannot have been placed by the policy and counts for none of its groups.
-			continue
-		}
-		if unit := policy.UnitOfBoundPod(s.recordedUnit(pod), nodeLabels); unit >= 0 {
-			add(ledger.Key{Policy: policy.UID, Group: group, Unit: unit}, vector(policy, pod))
-		}
+		s.countPod(info.GetPod(), nodeLabels, add)
+	}
+}
+
+// countPod adds a bound pod if it counts for a unit. Pods in a terminal phase are not among those that the scheduler sees. A terminating pod does not
+// count (ignoreTerminatingPod, which is true). nil labels are those of a node that is not known any more: the record on the pod decides alone.
+func (s *snapshot) countPod(pod *corev1.Pod, nodeLabels map[string]string, add func(ledger.Key, []int64)) {
+	if pod.DeletionTimestamp != nil {
+		return
+	}
+	policy := s.policies.Governing(pod.Namespace, pod.Labels)
+	if policy == nil {
+		return
+	}
+	group, err := policy.Group(pod.Labels)
+	if err != nil {
+		// A pod without a group cannot have been placed by the policy and counts for none of its groups.
+		return
+	}
+	recorded := s.recordedUnit(pod)
+	unit := policy.UnitOfBoundPod(recorded, nodeLabels)
+	if nodeLabels == nil {
+		unit = policy.UnitByID(recorded)
+	}
+	if unit >= 0 {
+		add(ledger.Key{Policy: policy.UID, Group: group, Unit: unit}, vector(policy, pod))
 	}
 }
 

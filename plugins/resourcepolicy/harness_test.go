@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -46,15 +47,20 @@ func newTestPlugin(t *testing.T, nodes []*wrappers.Node, policies ...*wrappers.P
 			t.Fatal(err)
 		}
 	}
+	pods := factory.Core().V1().Pods().Informer()
+	if err := pods.AddIndexers(cache.Indexers{indexWaiting: waitingNamespace, indexNode: boundNode}); err != nil {
+		t.Fatal(err)
+	}
 	h := &handle{}
 	return &ResourcePolicy{
 		handle:   h,
 		policies: fixedSource{placement.NewPolicies().WithNamespace("default", compiled)},
 		nodes:    factory.Core().V1().Nodes().Lister(),
-		pods:     factory.Core().V1().Pods().Informer(),
+		pods:     pods,
 		inflight: newInflight(),
 		counts:   ledger.New(),
 		index:    newNodeIndex(),
+		departed: &departed{pods: pods.GetIndexer()},
 	}, h
 }
 

@@ -22,9 +22,10 @@ func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventW
 		},
 		// A pod that begins to terminate counts no longer. Only the general update tells of it.
 		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Update}, QueueingHintFn: pl.isSchedulableAfterPodTerminating},
-		// The pod itself gets the label that matchLabelKeys requires, or labels that change its policy.
-		{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel}},
-		// A node joins a unit, grows, is uncordoned or loses a taint.
+		// The pod itself gets the label that matchLabelKeys requires, labels that change its policy, or what makes a node acceptable that PreFilter
+		// passed over: a toleration, or smaller requests.
+		{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel | fwk.UpdatePodToleration | fwk.UpdatePodScaleDown}},
+		// A node joins a unit, grows, is uncordoned or loses a taint; or leaves a unit, and its pods count there no longer.
 		{
 			Event:          fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable | fwk.UpdateNodeLabel | fwk.UpdateNodeTaint},
 			QueueingHintFn: pl.isSchedulableAfterNodeChange,
@@ -53,14 +54,14 @@ func (pl *ResourcePolicy) isSchedulableAfterPodTerminating(_ klog.Logger, pod *c
 	return pl.helps(pod, before), nil
 }
 
-// isSchedulableAfterNodeChange queues the pod when the node is in one of its units now.
+// isSchedulableAfterNodeChange queues the pod when the node is in one of its units now, or was.
 func (pl *ResourcePolicy) isSchedulableAfterNodeChange(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
-	_, node, err := util.As[*corev1.Node](oldObj, newObj)
+	before, after, err := util.As[*corev1.Node](oldObj, newObj)
 	if err != nil {
 		return fwk.Queue, err
 	}
 	policy := pl.policies.Policies().Governing(pod.Namespace, pod.Labels)
-	if policy == nil || inAnyUnit(policy, node.Labels) {
+	if policy == nil || inAnyUnit(policy, after.Labels) || before != nil && inAnyUnit(policy, before.Labels) {
 		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil

@@ -73,7 +73,7 @@ func TestNodeChangeHint(t *testing.T) {
 		"a node of a unit":          {after: machine("n", "a").Obj(), want: fwk.Queue},
 		"a virtual node":            {after: wrappers.MakeVirtualNode("n").Obj(), want: fwk.Queue},
 		"a node outside all units":  {after: machine("n", "z").Obj(), want: fwk.QueueSkip},
-		"a node leaves the units":   {before: machine("n", "a").Obj(), after: machine("n", "z").Obj(), want: fwk.QueueSkip},
+		"a node leaves the units":   {before: machine("n", "a").Obj(), after: machine("n", "z").Obj(), want: fwk.Queue},
 		"a node joins a unit":       {before: machine("n", "z").Obj(), after: machine("n", "a").Obj(), want: fwk.Queue},
 		"the pod has no policy now": {after: machine("n", "z").Obj(), waiting: wrappers.MakePod("free"), want: fwk.Queue},
 		"not a node":                {after: &corev1.Pod{}, want: fwk.Queue, wantErr: true},

@@ -10,9 +10,9 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// unfitFor is how long a unit stays passed over for the next attempt. That attempt follows at once, or after a second of backoff in a busy queue; what
-// comes later must look at the unit again, because the cluster may have changed.
-const unfitFor = 5 * time.Second
+// unfitFor is the longest that a unit stays passed over for the next attempt, which follows at once, or after the queue's backoff (10 s at the most)
+// while the queue is busy. Before that ends it the moment room is freed on a node of the unit.
+const unfitFor = 30 * time.Second
 
 // inflight is what the plugin remembers of pods between their attempts and until their binding is seen. It may be used by any goroutine; no I/O
 // happens under its lock.
@@ -25,8 +25,9 @@ type inflight struct {
 	unfit map[types.UID]unfitUnits
 }
 
+// unfitUnits are the units whose nodes all failed a pod, by ID, each with how often room had been freed on its nodes by then.
 type unfitUnits struct {
-	ids   map[string]bool
+	freed map[string]int64
 	until time.Time
 }
 
@@ -55,15 +56,21 @@ func (f *inflight) unit(pod types.UID) string {
 	return f.units[pod]
 }
 
-// markUnfit remembers for the next attempt that these units failed the pod.
-func (f *inflight) markUnfit(pod types.UID, unitIDs map[string]bool) {
+// markUnfit remembers for the next attempt that these units failed the pod. What was never taken up is dropped.
+func (f *inflight) markUnfit(pod types.UID, freed map[string]int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.unfit[pod] = unfitUnits{ids: unitIDs, until: time.Now().Add(unfitFor)}
+	now := time.Now()
+	for other, unfit := range f.unfit {
+		if now.After(unfit.until) {
+			delete(f.unfit, other)
+		}
+	}
+	f.unfit[pod] = unfitUnits{freed: freed, until: now.Add(unfitFor)}
 }
 
 // takeUnfit returns the units that failed the pod in the attempt before, once.
-func (f *inflight) takeUnfit(pod types.UID) map[string]bool {
+func (f *inflight) takeUnfit(pod types.UID) map[string]int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	unfit := f.unfit[pod]
@@ -71,7 +78,7 @@ func (f *inflight) takeUnfit(pod types.UID) map[string]bool {
 	if time.Now().After(unfit.until) {
 		return nil
 	}
-	return unfit.ids
+	return unfit.freed
 }
 
 // forgetDeletedPods keeps the memory as small as the number of pods that exist.

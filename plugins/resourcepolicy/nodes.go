@@ -16,8 +16,14 @@ import (
 type nodeIndex struct {
 	epoch    int64
 	nodes    []fwk.NodeInfo
-	objects  []*corev1.Node
+	seen     []seenNode
 	nodeSets map[string]*members
+}
+
+// seenNode is what a node was when it was last looked at.
+type seenNode struct {
+	object *corev1.Node
+	pods   int
 }
 
 // members are the nodes of one node set.
@@ -30,6 +36,8 @@ type members struct {
 	next int
 	// version grows with every change of a member or of the membership.
 	version int64
+	// freed grows when a member has fewer pods or another object than before, or joins: a pod that no member could take may fit now.
+	freed int64
 	// tooBig is the smallest request for which a full search found no room on any member at tooBigVersion.
 	tooBig        request
 	tooBigVersion int64
@@ -45,10 +53,11 @@ func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Chan
 		x.epoch, x.nodeSets = epoch, map[string]*members{}
 	}
 	x.nodes = nodes
-	if change.Realigned {
-		x.objects = make([]*corev1.Node, len(nodes))
+	// The ledger's list goes on with departed nodes: one that comes back may stand where it stood there, which is no change of the ledger's list.
+	if change.Realigned || len(nodes) != len(x.seen) {
+		x.seen = make([]seenNode, len(nodes))
 		for i := range nodes {
-			x.objects[i] = nodes[i].Node()
+			x.seen[i] = seenNode{nodes[i].Node(), len(nodes[i].GetPods())}
 		}
 		for _, m := range x.nodeSets {
 			m.rebuild(nodes)
@@ -56,21 +65,29 @@ func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Chan
 		return
 	}
 	for _, i := range change.Nodes {
-		x.followNode(i)
+		if i < len(nodes) { // Behind them the ledger counts departed nodes, which can take no pod.
+			x.followNode(i)
+		}
 	}
 }
 
 // followNode brings one changed node up to date.
 func (x *nodeIndex) followNode(i int) {
-	before, after := x.objects[i], x.nodes[i].Node()
-	x.objects[i] = after
-	relabelled := before != after && !maps.Equal(before.Labels, after.Labels)
+	before, after := x.seen[i], seenNode{x.nodes[i].Node(), len(x.nodes[i].GetPods())}
+	x.seen[i] = after
+	name, labels := after.object.Name, after.object.Labels
+	edited := before.object != after.object
+	relabelled := edited && !maps.Equal(before.object.Labels, labels)
 	for _, m := range x.nodeSets {
-		switch {
-		case relabelled && m.names.Has(after.Name) != m.set.Contains(after.Labels):
+		if relabelled && m.names.Has(name) != m.set.Contains(labels) {
 			m.rebuild(x.nodes)
-		case m.names.Has(after.Name):
+			continue
+		}
+		if m.names.Has(name) {
 			m.version++
+			if edited || after.pods < before.pods {
+				m.freed++
+			}
 		}
 	}
 }
@@ -90,6 +107,7 @@ func (x *nodeIndex) members(set placement.NodeSet) *members {
 func (m *members) rebuild(nodes []fwk.NodeInfo) {
 	m.names, m.positions, m.next = sets.New[string](), nil, 0
 	m.version++
+	m.freed++
 	for i := range nodes {
 		node := nodes[i].Node()
 		if m.set.Contains(node.Labels) {

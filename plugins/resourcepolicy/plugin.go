@@ -5,13 +5,15 @@
 //   - postfilter.go moves the pod on when no node of the unit passes the other plugins' filters.
 //   - bind.go binds the pod, with the placement written on it by the same call (R9).
 //   - hints.go wakes pods that were refused.
-//   - source.go is where the policies come from; nodes.go and counts.go read the scheduler's snapshot; inflight.go is what the plugin remembers.
+//   - source.go is where the policies come from; nodes.go, counts.go and departed.go read the scheduler's snapshot; inflight.go is what the plugin
+//     remembers.
 //
 // A pod without a policy is skipped: the plugin costs it one look-up.
 package resourcepolicy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,7 +36,7 @@ const (
 	indexWaiting = "spillway-waiting-by-namespace"
 )
 
-// ResourcePolicy is the plugin. Its ledger and node index belong to the scheduling goroutine (PreFilter); everything else may be used by any.
+// ResourcePolicy is the plugin.
 type ResourcePolicy struct {
 	handle   fwk.Handle
 	policies policySource
@@ -42,9 +44,12 @@ type ResourcePolicy struct {
 	pods     cache.SharedIndexInformer
 	inflight *inflight
 
-	// counts and index follow the scheduler's snapshot. Only PreFilter touches them.
-	counts *ledger.Ledger
-	index  *nodeIndex
+	// What follows the scheduler's snapshot belongs to the scheduling goroutine: PreFilter brings it up to date, PostFilter reads it.
+	counts   *ledger.Ledger
+	index    *nodeIndex
+	departed *departed
+	// afterGroup is true when the last cycle was one of a pod group.
+	afterGroup bool
 }
 
 // policySource is where the policies come from.
@@ -66,6 +71,12 @@ var (
 // New returns the plugin. It takes no arguments.
 func New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 	pl := newPlugin(handle)
+	if _, ok := pl.pods.GetIndexer().GetIndexers()[indexWaiting]; ok {
+		return nil, errors.New("the plugin ResourcePolicy is enabled in two profiles: enable it in one, because profiles do not see which unit the other's pods in flight are in")
+	}
+	if err := pl.pods.AddIndexers(cache.Indexers{indexWaiting: waitingNamespace, indexNode: boundNode}); err != nil {
+		return nil, fmt.Errorf("indexing pods: %w", err)
+	}
 	source, err := newSource(ctx, handle, pl.activateNamespace)
 	if err != nil {
 		return nil, fmt.Errorf("watching ResourcePolicies: %w", err)
@@ -73,9 +84,6 @@ func New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, 
 	pl.policies = source
 	if err := pl.inflight.forgetDeletedPods(pl.pods); err != nil {
 		return nil, fmt.Errorf("watching pods: %w", err)
-	}
-	if err := addWaitingIndex(pl.pods); err != nil {
-		return nil, fmt.Errorf("indexing pods: %w", err)
 	}
 	return pl, nil
 }
@@ -90,6 +98,7 @@ func newPlugin(handle fwk.Handle) *ResourcePolicy {
 		inflight: newInflight(),
 		counts:   ledger.New(),
 		index:    newNodeIndex(),
+		departed: &departed{pods: core.Pods().Informer().GetIndexer()},
 	}
 }
 
@@ -123,16 +132,18 @@ func (pl *ResourcePolicy) activateNamespace(logger klog.Logger, namespace string
 	}
 }
 
-// addWaitingIndex adds the index to the scheduler's informer, once for all profiles.
-func addWaitingIndex(pods cache.SharedIndexInformer) error {
-	if _, ok := pods.GetIndexer().GetIndexers()[indexWaiting]; ok {
-		return nil
-	}
-	return pods.AddIndexers(cache.Indexers{indexWaiting: func(obj any) ([]string, error) {
-		pod, ok := obj.(*corev1.Pod)
-		if !ok || pod.Spec.NodeName != "" {
-			return nil, nil
-		}
+// waitingNamespace is the function of indexWaiting.
+func waitingNamespace(obj any) ([]string, error) {
+	if pod, ok := obj.(*corev1.Pod); ok && pod.Spec.NodeName == "" {
 		return []string{pod.Namespace}, nil
-	}})
+	}
+	return nil, nil
+}
+
+// boundNode is the function of indexNode.
+func boundNode(obj any) ([]string, error) {
+	if pod, ok := obj.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+		return []string{pod.Spec.NodeName}, nil
+	}
+	return nil, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // PostFilter moves a governed pod on to the next unit when the nodes of its unit seemed to have room but no other plugin's filters let it in, such as
-// for a host port or an anti-affinity (R5). The next attempt follows at once and passes the unit over.
+// for a host port or an anti-affinity (R5). The next attempt follows at once and passes the unit over, unless room was freed there.
 //
 // It also ends the PostFilter phase for governed pods: preemption for them (R8) is not built yet, and the stock one would evict pods in whichever
 // unit happens to be tried. Pods without a policy are left to the plugins that follow.
@@ -25,8 +25,9 @@ func (pl *ResourcePolicy) PostFilter(
 	if s.unit == nil {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
-	unfit := map[string]bool{s.unit.ID: true}
+	unfit := map[string]int64{}
 	maps.Copy(unfit, s.view.unfit)
+	unfit[s.unit.ID] = s.nodes.freed
 	next := *s.view
 	next.unfit = unfit
 	decision := s.policy.Decide(s.requests, &next)

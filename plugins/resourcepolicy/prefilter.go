@@ -35,8 +35,8 @@ type view struct {
 	policy    *placement.Policy
 	group     string
 	candidate *candidate
-	// unfit are the IDs of the units whose nodes failed the pod in this walk through the units.
-	unfit map[string]bool
+	// unfit are the units whose nodes failed the pod in this walk through the units; see unfitUnits.
+	unfit map[string]int64
 }
 
 // Usage returns what the pod's group has in the unit, bound and assumed.
@@ -47,10 +47,11 @@ func (v *view) Usage(unit int) placement.Usage {
 // Room tells whether a node of the unit can take the pod.
 func (v *view) Room(unit int) placement.Room {
 	u := &v.policy.Units[unit]
-	if v.unfit[u.ID] {
+	nodes := v.pl.index.members(u.Nodes)
+	if freed, failed := v.unfit[u.ID]; failed && freed == nodes.freed {
 		return placement.RoomUnfit
 	}
-	return v.candidate.room(v.pl.index.members(u.Nodes), v.pl.index.nodes)
+	return v.candidate.room(nodes, v.pl.index.nodes)
 }
 
 // PreFilter chooses the unit of a governed pod (R4, R5) and hands over the nodes of that unit only. It skips pods without a policy.
@@ -76,6 +77,11 @@ func (pl *ResourcePolicy) PreFilter(
 	s.requests = vector(policy, pod)
 	s.view = &view{pl: pl, policy: policy, group: group, candidate: newCandidate(klog.FromContext(ctx), pod), unfit: pl.inflight.takeUnfit(pod.UID)}
 	decision := policy.Decide(s.requests, s.view)
+	if decision.Unit < 0 && len(s.view.unfit) > 0 {
+		// The last unit that was left is full. Try the others again, so that the filters that refuse the pod there are recorded, and their events wake it.
+		s.view.unfit = nil
+		decision = policy.Decide(s.requests, s.view)
+	}
 	if decision.Unit < 0 {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
 	}
@@ -92,11 +98,15 @@ func (*ResourcePolicy) PreFilterExtensions() fwk.PreFilterExtensions { return ni
 
 // follow brings the counts and the node index up to date with the snapshot of this cycle.
 func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Policies, nodes []fwk.NodeInfo) {
-	if state.IsPodGroupSchedulingCycle() {
-		// Such a cycle changes the snapshot without new generations (backend/cache/snapshot.go): count from scratch.
-		pl.counts = ledger.New()
+	group := state.IsPodGroupSchedulingCycle()
+	if group || pl.afterGroup {
+		// A pod group's cycle changes the snapshot, and changes it back, without new generations (backend/cache/snapshot.go): count from scratch.
+		pl.counts, pl.index = ledger.New(), newNodeIndex()
 	}
-	change := pl.counts.Sync(policies.Epoch, &snapshot{nodes: nodes, policies: policies, inflight: pl.inflight})
+	pl.afterGroup = group
+	change := pl.counts.Sync(policies.Epoch, &snapshot{
+		nodes: nodes, departed: pl.departed.follow(pl.index.nodes, nodes), policies: policies, inflight: pl.inflight,
+	})
 	pl.index.follow(policies.Epoch, nodes, change)
 }
 

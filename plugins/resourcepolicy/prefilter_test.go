@@ -105,6 +105,67 @@ func TestInflightIsForgottenWhenTheBindingIsSeen(t *testing.T) {
 	}
 }
 
+func TestPodsOfADeletedNodeStillCount(t *testing.T) {
+	a1, a2 := machine("a1", "a"), machine("a2", "a")
+	pl, _ := newTestPlugin(t, nil, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a").Max(1)).Unit(wrappers.ECS().On("pool", "b")))
+	old := webPod("old").Node("a1")
+	if err := pl.pods.GetStore().Add(old.Obj()); err != nil {
+		t.Fatal(err)
+	}
+	const full = "unit 0 (ecs, pool=a): full, max 1; unit 1 (ecs, pool=b): no node is in this unit"
+	try := func(step string, want string, nodes []*wrappers.Node, pods ...*wrappers.Pod) {
+		t.Helper()
+		if _, _, got := preFilter(t, pl, webPod("new"), infos(t, nodes, pods...)); got != want {
+			t.Errorf("%s: %q, want %q", step, got, want)
+		}
+	}
+	try("both nodes are there", full, []*wrappers.Node{a1, a2}, old)
+	try("the node of the pod is deleted", full, []*wrappers.Node{a2})
+	try("nothing changes", full, []*wrappers.Node{a2})
+	try("the node is back, and the scheduler has its pod again", full, []*wrappers.Node{a2, a1}, old)
+	try("it is deleted again", full, []*wrappers.Node{a2})
+	if err := pl.pods.GetStore().Delete(old.Obj()); err != nil {
+		t.Fatal(err)
+	}
+	try("the pod is gone, too", "", []*wrappers.Node{a2})
+}
+
+func TestAfterARestartTheRecordCountsForADeletedNode(t *testing.T) {
+	pl, _ := newTestPlugin(t, nil, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a").Max(1)))
+	if err := pl.pods.GetStore().Add(webPod("old").Node("gone").Annotation(v1alpha1.AnnotationUnit, "ecs pool=a").Obj()); err != nil {
+		t.Fatal(err)
+	}
+	if _, unit, reason := preFilter(t, pl, webPod("new"), infos(t, []*wrappers.Node{machine("a2", "a")})); unit != -1 {
+		t.Errorf("unit = %d (%s), want none: the pod on the deleted node counts", unit, reason)
+	}
+}
+
+func TestAUnitIsTriedAgainWhenRoomIsFreed(t *testing.T) {
+	nodes := []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
+	pl, _ := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b")))
+	_, ctx := ktesting.NewTestContext(t)
+	blocker := wrappers.MakePod("blocker").HostPort(80).Node("a1")
+	state, _, _ := preFilter(t, pl, webPod("new"), infos(t, nodes, blocker))
+	pl.PostFilter(ctx, state, webPod("new").Obj(), nil)
+	if _, unit, _ := preFilter(t, pl, webPod("new"), infos(t, nodes)); unit != 0 {
+		t.Errorf("unit = %d, want 0: the pod that was in the way has gone", unit)
+	}
+}
+
+func TestTheWalkEndsWhereItCanBeWoken(t *testing.T) {
+	nodes := []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
+	policy := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b").Max(1))
+	pl, _ := newTestPlugin(t, nodes, policy)
+	_, ctx := ktesting.NewTestContext(t)
+	snapshot := infos(t, nodes)
+	state, _, _ := preFilter(t, pl, webPod("new"), snapshot)
+	pl.PostFilter(ctx, state, webPod("new").Obj(), nil)
+	snapshot[1].AddPodInfo(podInfo(t, webPod("other").Node("b1").Obj()))
+	if _, unit, reason := preFilter(t, pl, webPod("new"), snapshot); unit != 0 {
+		t.Errorf("unit = %d (%s), want 0: the filter that refuses the pod there must be recorded", unit, reason)
+	}
+}
+
 func TestPostFilterWalksThroughTheUnits(t *testing.T) {
 	nodes := []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
 	pl, h := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b")))

@@ -32,16 +32,16 @@ func newCandidate(logger klog.Logger, pod *corev1.Pod) *candidate {
 	for name, quantity := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
 		switch name {
 		case corev1.ResourceCPU:
-			c.request.milliCPU = quantity.MilliValue()
+			c.request.milliCPU = placement.Amount(name, quantity)
 		case corev1.ResourceMemory:
-			c.request.memory = quantity.Value()
+			c.request.memory = placement.Amount(name, quantity)
 		case corev1.ResourceEphemeralStorage:
-			c.request.ephemeralStorage = quantity.Value()
+			c.request.ephemeralStorage = placement.Amount(name, quantity)
 		default:
 			if c.request.scalars == nil {
 				c.request.scalars = map[corev1.ResourceName]int64{}
 			}
-			c.request.scalars[name] = quantity.Value()
+			c.request.scalars[name] = placement.Amount(name, quantity)
 		}
 	}
 	return c
@@ -94,8 +94,8 @@ func (c *candidate) toleratesUnschedulable() bool {
 	return corev1helpers.TolerationsTolerateTaint(c.logger, c.pod.Spec.Tolerations, &cordon, true)
 }
 
-// fits tells whether the node has the requested resources free, as the NodeResourcesFit plugin counts them. A resource that the node does not report
-// is left to that plugin, because it may come from elsewhere (DRA, an extender).
+// fits tells whether the node has the requested resources free, as the NodeResourcesFit plugin counts them. A resource of which the node reports
+// nothing is left to that plugin, because it may come from elsewhere (DRA, an extender).
 func (r *request) fits(info fwk.NodeInfo) bool {
 	allocatable, used := info.GetAllocatable(), info.GetRequested()
 	switch {
@@ -106,8 +106,8 @@ func (r *request) fits(info fwk.NodeInfo) bool {
 		return false
 	}
 	for name, quantity := range r.scalars {
-		total, reported := allocatable.GetScalarResources()[name]
-		if reported && quantity > 0 && quantity > total-used.GetScalarResources()[name] {
+		total := allocatable.GetScalarResources()[name]
+		if total > 0 && quantity > 0 && quantity > total-used.GetScalarResources()[name] {
 			return false
 		}
 	}

@@ -37,10 +37,11 @@ type source struct {
 	stale   atomic.Bool
 
 	// mu guards what a recompilation needs. Only computation happens under it (R11).
-	mu       sync.Mutex
-	dirty    sets.Set[string]
-	started  bool
-	compiled map[types.UID]compiledPolicy
+	mu      sync.Mutex
+	dirty   sets.Set[string]
+	started bool
+	// compiled are the compilations of the policies of each namespace.
+	compiled map[string]map[types.UID]compiledPolicy
 }
 
 // compiledPolicy remembers a compilation, so that an edit costs only the compilation of what was edited.
@@ -62,7 +63,7 @@ func newSource(ctx context.Context, handle fwk.Handle, onChange func(klog.Logger
 		return cache.NewSharedIndexInformer(newListWatch(logger, client), &v1alpha1.ResourcePolicy{}, 0,
 			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
 	})
-	s := &source{informer: informer, dirty: sets.New[string](), compiled: map[types.UID]compiledPolicy{}}
+	s := &source{informer: informer, dirty: sets.New[string](), compiled: map[string]map[types.UID]compiledPolicy{}}
 	s.current.Store(placement.NewPolicies())
 	s.stale.Store(true)
 	changed := func(obj any) {
@@ -77,8 +78,10 @@ func newSource(ctx context.Context, handle fwk.Handle, onChange func(klog.Logger
 	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: changed,
 		UpdateFunc: func(before, after any) {
-			// The status is written by Spillway's own controller and decides nothing.
-			if before.(*v1alpha1.ResourcePolicy).Generation != after.(*v1alpha1.ResourcePolicy).Generation {
+			// The status is written by Spillway's own controller and decides nothing. A policy that was deleted and created again while the watch was
+			// interrupted comes as an update, too.
+			was, is := before.(*v1alpha1.ResourcePolicy), after.(*v1alpha1.ResourcePolicy)
+			if was.Generation != is.Generation || was.UID != is.UID {
 				changed(after)
 			}
 		},
@@ -133,14 +136,19 @@ func (s *source) compileNamespace(namespace string) []*placement.Policy {
 		panic(err)
 	}
 	policies := make([]*placement.Policy, 0, len(objects))
+	compiled := make(map[types.UID]compiledPolicy, len(objects))
 	for _, obj := range objects {
 		rp := obj.(*v1alpha1.ResourcePolicy)
-		known := s.compiled[rp.UID]
+		known := s.compiled[namespace][rp.UID]
 		if known.policy == nil || known.resourceVersion != rp.ResourceVersion {
 			known = compiledPolicy{resourceVersion: rp.ResourceVersion, policy: placement.Compile(rp)}
-			s.compiled[rp.UID] = known
 		}
+		compiled[rp.UID] = known
 		policies = append(policies, known.policy)
+	}
+	s.compiled[namespace] = compiled
+	if len(compiled) == 0 {
+		delete(s.compiled, namespace)
 	}
 	return policies
 }

@@ -94,8 +94,8 @@ func (*VirtualNode) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHin
 	}, nil
 }
 
-// isSchedulableAfterNodeChange queues the pod when the node keeps it away no longer. The taint of virtual nodes is left out, because a governed pod
-// tolerates it; an ungoverned pod is then tried once in vain.
+// isSchedulableAfterNodeChange queues the pod when the node keeps it away no longer. Whether the pod tolerates virtual nodes is not known here: it is
+// taken to do so now and not to have done so before, and may then be tried once in vain.
 func isSchedulableAfterNodeChange(logger klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	before, after, err := util.As[*corev1.Node](oldObj, newObj)
 	if err != nil {
@@ -104,7 +104,7 @@ func isSchedulableAfterNodeChange(logger klog.Logger, pod *corev1.Pod, oldObj, n
 	if after == nil || HasUntoleratedTaint(logger, after, pod, true) {
 		return fwk.QueueSkip, nil
 	}
-	if before != nil && !HasUntoleratedTaint(logger, before, pod, true) {
+	if before != nil && !HasUntoleratedTaint(logger, before, pod, false) {
 		return fwk.QueueSkip, nil
 	}
 	return fwk.Queue, nil

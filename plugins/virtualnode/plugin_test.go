@@ -75,7 +75,9 @@ func TestNodeHint(t *testing.T) {
 		"a closed node appears":                  {after: closed, want: fwk.QueueSkip},
 		"the closing taint goes":                 {before: closed, after: open, want: fwk.Queue},
 		"the closing taint comes":                {before: open, after: closed, want: fwk.QueueSkip},
-		"nothing changes":                        {before: open, after: open, want: fwk.QueueSkip},
+		"an open virtual node changes":           {before: open, after: open, want: fwk.Queue},
+		"it becomes an ordinary node":            {before: open, after: wrappers.MakeNode("v").Obj(), want: fwk.Queue},
+		"an ordinary node stays one":             {before: wrappers.MakeNode("n").Obj(), after: wrappers.MakeNode("n").Obj(), want: fwk.QueueSkip},
 		"not a node":                             {after: wrappers.MakePod("p").Obj(), want: fwk.Queue, wantErr: true},
 	}
 	for name, tc := range cases {

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
+
+// completeFile is there while a cluster is up with all its parts.
+const completeFile = "complete"
 
 // cluster is the local cluster of one directory.
 type cluster struct {
@@ -25,26 +29,52 @@ func (c *cluster) file(name ...string) string {
 // up starts an empty cluster. It changes nothing when the cluster runs already, and stops what it started when it fails.
 func (c *cluster) up(ctx context.Context) error {
 	begin := time.Now()
+	unlock, err := c.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	running, err := c.prepare()
 	if err != nil || running {
 		return err
 	}
 	if err := c.start(ctx); err != nil {
-		return errors.Join(err, c.down())
+		return errors.Join(err, c.stopAll())
+	}
+	if err := os.WriteFile(c.file(completeFile), nil, 0o644); err != nil {
+		return errors.Join(fmt.Errorf("noting that the cluster is up: %w", err), c.stopAll())
 	}
 	fmt.Printf("the cluster is up after %.1f s\n\n  export KUBECONFIG=%s\n  %s get nodes\n\nlogs: %s   stop it: make cluster-down\n",
 		time.Since(begin).Seconds(), c.file("kubeconfig"), filepath.Join(c.bin, "kubectl"), c.file("logs"))
 	return nil
 }
 
+// lock keeps a second command from changing the cluster at the same time.
+func (c *cluster) lock() (unlock func(), err error) {
+	path := c.dir + ".lock"
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(errors.New("another command is starting or stopping this cluster: wait until it has ended"), file.Close())
+	}
+	return func() { _ = file.Close() }, nil
+}
+
 // prepare empties the directory, unless a cluster runs there.
 func (c *cluster) prepare() (running bool, err error) {
+	if _, err := os.Stat(filepath.Join("config", "crd")); err != nil {
+		return false, errors.New("config/crd is not here: run the command from the root of the repository")
+	}
 	parts, err := c.readParts()
 	if err != nil {
 		return false, err
 	}
 	alive, stopped := split(parts)
 	switch {
+	case len(alive) > 0 && !c.has(completeFile):
+		return false, fmt.Errorf("a cluster was being started and did not come up; of it run: %s; run: make cluster-down", names(alive))
 	case len(alive) > 0 && len(stopped) == 0:
 		fmt.Printf("the cluster is running already: export KUBECONFIG=%s (make cluster-down stops it)\n", c.file("kubeconfig"))
 		return true, nil
@@ -52,6 +82,9 @@ func (c *cluster) prepare() (running bool, err error) {
 		return false, fmt.Errorf("a cluster is running, but these parts have stopped: %s; see %s, then run: make cluster-down", names(stopped), c.file("logs"))
 	case len(stopped) > 0:
 		fmt.Printf("removing what a cluster that runs no longer has left in %s\n", c.dir)
+	}
+	if entries, err := os.ReadDir(c.dir); err == nil && len(entries) > 0 && !c.has("logs") {
+		return false, fmt.Errorf("%s has files that no cluster put there: move them away", c.dir)
 	}
 	if err := os.RemoveAll(c.dir); err != nil {
 		return false, fmt.Errorf("emptying %s: %w", c.dir, err)
@@ -89,8 +122,24 @@ func (c *cluster) start(ctx context.Context) error {
 	return c.launch(ctx, c.spillway(ports)...)
 }
 
-// down stops every part that up recorded, the last started first.
+// has tells whether a file of the cluster exists.
+func (c *cluster) has(name string) bool {
+	_, err := os.Stat(c.file(name))
+	return err == nil
+}
+
+// down stops every part that up recorded.
 func (c *cluster) down() error {
+	unlock, err := c.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.stopAll()
+}
+
+// stopAll stops every part that is recorded, the last started first.
+func (c *cluster) stopAll() error {
 	parts, err := c.readParts()
 	if err != nil {
 		return err
@@ -125,6 +174,8 @@ func (c *cluster) status() error {
 		return errors.New("no cluster is running: make cluster-up starts one")
 	case len(stopped) > 0:
 		return fmt.Errorf("these parts have stopped: %s; see %s", names(stopped), c.file("logs"))
+	case !c.has(completeFile):
+		return fmt.Errorf("the cluster is not up yet, or did not come up; of it run: %s", names(alive))
 	}
 	fmt.Printf("running: %s\n", names(alive))
 	return nil

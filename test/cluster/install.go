@@ -44,7 +44,7 @@ func (c *cluster) install(ctx context.Context, ports map[string]int) error {
 	if err != nil {
 		return fmt.Errorf("creating a client: %w", err)
 	}
-	for _, pattern := range []string{"crd/*.yaml", "rbac/namespace.yaml", "rbac/*.yaml"} {
+	for _, pattern := range []string{"crd/*.yaml", "rbac/*.yaml"} {
 		if err := apply(ctx, api, filepath.Join("config", pattern)); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func simulatorCredentials() map[string]string {
 	return nil
 }
 
-// apply creates the objects of the files that match. What exists already is left as it is, so that the namespace may be named twice.
+// apply creates the objects of the files that match.
 func apply(ctx context.Context, api client.Client, pattern string) error {
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
@@ -96,7 +96,7 @@ func apply(ctx context.Context, api client.Client, pattern string) error {
 			} else if err != nil {
 				return fmt.Errorf("decoding %s: %w", file, err)
 			}
-			if err := api.Create(ctx, object); err != nil && !apierrors.IsAlreadyExists(err) {
+			if err := api.Create(ctx, object); err != nil {
 				return fmt.Errorf("creating %s %s of %s: %w", object.GetKind(), object.GetName(), file, err)
 			}
 		}

@@ -31,7 +31,7 @@ func main() {
 }
 
 func run(command, bin string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	bin, err := filepath.Abs(bin)
 	if err != nil {

@@ -164,6 +164,9 @@ func (p part) alive() bool { return p.Started != "" && startTime(p.PID) == p.Sta
 
 // stop ends the process, and waits until it has ended.
 func (p part) stop() error {
+	if !p.alive() {
+		return nil
+	}
 	if err := syscall.Kill(p.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stopping %s: %w", p.Name, err)
 	}
@@ -182,8 +185,7 @@ func startTime(pid int) string {
 		return ""
 	}
 	// The name of the program, in brackets, may contain anything: count from behind it. The state is the first field there.
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
+	fields := strings.Fields(string(stat)[strings.LastIndex(string(stat), ")")+1:])
 	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
 		return ""
 	}

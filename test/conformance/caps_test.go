@@ -27,7 +27,7 @@ var _ = Describe("Caps (R3, R4)", func() {
 		for range 8 {
 			w.create(w.pod())
 		}
-		Eventually(w.count).Should(Equal(map[string]int{"first": 2, "eci": 3, "waiting": 3}))
+		w.settles(map[string]int{"first": 2, "eci": 3, "waiting": 3})
 		Expect(w.waits(w.create(w.pod()))).To(ContainSubstring("full, max 2; unit 1"))
 	})
 
@@ -36,7 +36,7 @@ var _ = Describe("Caps (R3, R4)", func() {
 		for range 3 {
 			w.create(w.pod())
 		}
-		Eventually(w.count).Should(Equal(map[string]int{"first": 2, "eci": 1}))
+		w.settles(map[string]int{"first": 2, "eci": 1})
 		By("and a pod that fits into the rest gets it")
 		small := w.pod().Request(corev1.ResourceCPU, "1")
 		Expect(w.place(small)).To(Equal("first"))
@@ -47,7 +47,7 @@ var _ = Describe("Caps (R3, R4)", func() {
 		for _, hash := range []string{"a", "b", "a", "b"} {
 			w.create(w.pod().Label("pod-template-hash", hash))
 		}
-		Eventually(w.count).Should(Equal(map[string]int{"first": 2, "eci": 2}))
+		w.settles(map[string]int{"first": 2, "eci": 2})
 		lost := w.create(w.pod())
 		Expect(w.waits(lost)).To(ContainSubstring("the pod lacks the label pod-template-hash, which matchLabelKeys of ResourcePolicy p requires"))
 		By("until it gets the label")
@@ -104,7 +104,40 @@ var _ = Describe("Caps (R3, R4)", func() {
 		for range 6 {
 			w.create(w.pod())
 		}
-		Eventually(w.count).Should(Equal(map[string]int{"first": 5, "eci": 1}))
+		w.settles(map[string]int{"first": 5, "eci": 1})
+	})
+
+	It("holds while a node with pods is deleted and comes back", func(ctx SpecContext) {
+		w.node(wrappers.MakeNode("other").Label("unit", "first").Capacity(corev1.ResourceCPU, "64"))
+		w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(2)))
+		w.create(w.pod())
+		w.create(w.pod())
+		w.create(w.pod())
+		w.settles(map[string]int{"first": 2, "waiting": 1})
+		node := &corev1.Node{}
+		Expect(api.Get(ctx, client.ObjectKey{Name: w.namespace + "-big"}, node)).To(Succeed())
+		Expect(api.Delete(ctx, node)).To(Succeed())
+		w.create(w.pod())
+		w.settles(w.count()) // The new pod has been tried.
+		node.ResourceVersion, node.UID = "", ""
+		Expect(api.Create(ctx, node)).To(Succeed())
+		w.create(w.pod())
+		w.settles(map[string]int{"first": 2, "waiting": 3})
+	})
+
+	It("a node that leaves the unit takes its pods out of the count", func(ctx SpecContext) {
+		w.node(wrappers.MakeNode("other").Label("unit", "first").Capacity(corev1.ResourceCPU, "64"))
+		w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(1)))
+		first := w.create(w.pod())
+		Expect(w.unitOf(first)).To(Equal("first"))
+		second := w.create(w.pod())
+		w.waits(second)
+		node := &corev1.Node{}
+		Expect(api.Get(ctx, client.ObjectKey{Name: first.Spec.NodeName}, node)).To(Succeed())
+		before := node.DeepCopy()
+		node.Labels["unit"] = "gone"
+		Expect(api.Patch(ctx, node, client.MergeFrom(before))).To(Succeed())
+		Expect(w.unitOf(second)).To(Equal("first"))
 	})
 
 	It("holds across a restart of the scheduler", func() {
@@ -112,13 +145,13 @@ var _ = Describe("Caps (R3, R4)", func() {
 		for range 4 {
 			w.create(w.pod())
 		}
-		Eventually(w.count).Should(Equal(map[string]int{"first": 4}))
+		w.settles(map[string]int{"first": 4})
 		scheduler.stop()
 		for range 4 {
 			w.create(w.pod())
 		}
 		scheduler = startScheduler()
-		Eventually(w.count).Should(Equal(map[string]int{"first": 4, "eci": 1, "waiting": 3}))
+		w.settles(map[string]int{"first": 4, "eci": 1, "waiting": 3})
 	})
 
 	It("an edit is acted on: a lowered cap lets nothing in, a raised one wakes those that wait", func() {

@@ -140,6 +140,20 @@ func (w *world) count() map[string]int {
 	return counts
 }
 
+// settles waits until every pod of the world is bound or has been told why it waits, and checks where they are then. Waiting for the numbers alone
+// would also succeed on the way to too many.
+func (w *world) settles(want map[string]int) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		pods := &corev1.PodList{}
+		g.Expect(api.List(context.Background(), pods, client.InNamespace(w.namespace))).To(Succeed())
+		for i := range pods.Items {
+			g.Expect(pods.Items[i].Spec.NodeName+waitReason(&pods.Items[i])).NotTo(BeEmpty(), pods.Items[i].Name)
+		}
+	}).Should(Succeed())
+	Expect(w.count()).To(Equal(want))
+}
+
 // remove deletes a pod at once, as a kubelet does when its containers have ended.
 func (w *world) remove(pod *corev1.Pod) {
 	GinkgoHelper()

@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
@@ -65,7 +66,8 @@ var _ = Describe("Order of the units (R2, R5)", func() {
 		By("and looks at the first unit again for the next pod")
 		Expect(w.place(w.pod())).To(Equal("first"))
 		By("and says so when no unit is left")
-		Expect(w.waits(w.create(w.pod().HostPort(8080)))).To(ContainSubstring("unit 2 (eci"))
+		last := w.create(w.pod().HostPort(8080))
+		Eventually(func() string { return w.waits(last) }).Should(ContainSubstring("unit 2 (eci, pool=" + w.namespace + "): no node passes all filters"))
 	})
 
 	It("passes over units whose nodes are cordoned, tainted or not wanted by the pod", func() {
@@ -110,7 +112,7 @@ var _ = Describe("Pods without a policy", func() {
 })
 
 var _ = Describe("What a placement writes (R9, R10)", func() {
-	It("travels in the Binding, and leaves the spec as it is", func(ctx SpecContext) {
+	It("travels in the Binding, and leaves the spec as it is", func() {
 		w := newWorld()
 		w.nodes(1, "first")
 		w.virtualNode()
@@ -128,9 +130,32 @@ var _ = Describe("What a placement writes (R9, R10)", func() {
 			corev1.PodDeletionCost: "-99999993", v1alpha1.AnnotationUserDeletionCost: "7", "note": "mine",
 		}))
 		Expect(second.Spec.Tolerations).To(Equal(tolerations))
-		Expect(api.Get(ctx, client.ObjectKeyFromObject(second), second)).To(Succeed())
-		for _, entry := range second.ManagedFields {
-			Expect(entry.Operation).NotTo(BeEquivalentTo("Apply"), "the scheduler wrote the pod by a call of its own: %v", entry)
+	})
+
+	It("costs one write of the pod, and no other", func(ctx SpecContext) {
+		w := newWorld()
+		w.nodes(2, "first")
+		w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first")))
+		watcher, err := client.NewWithWatch(restConfig, client.Options{Scheme: api.Scheme()})
+		Expect(err).NotTo(HaveOccurred())
+		events, err := watcher.Watch(ctx, &corev1.PodList{}, client.InNamespace(w.namespace))
+		Expect(err).NotTo(HaveOccurred())
+		defer events.Stop()
+		first, last := w.create(w.pod()), w.create(w.pod())
+		Expect(w.unitOf(first)).To(Equal("first"))
+		Expect(w.unitOf(last)).To(Equal("first"))
+		last.Labels["last"] = "event"
+		Expect(api.Update(ctx, last)).To(Succeed())
+		var writes []watch.EventType
+		for event := range events.ResultChan() {
+			pod := event.Object.(*corev1.Pod)
+			if pod.Labels["last"] != "" {
+				break
+			}
+			if pod.UID == first.UID {
+				writes = append(writes, event.Type)
+			}
 		}
+		Expect(writes).To(Equal([]watch.EventType{watch.Added, watch.Modified}), "the pod is created, and bound with its annotations")
 	})
 })

@@ -65,6 +65,17 @@ var _ = Describe("Which policy governs, and whether it is acted on (R1)", func()
 		Expect(meta.IsStatusConditionFalse(gold.Status.Conditions, v1alpha1.ConditionShadowed)).To(BeTrue())
 	})
 
+	It("a waiting pod is woken by a toleration of its own", func(ctx SpecContext) {
+		w.node(wrappers.MakeNode("tainted").Label("unit", "first").Capacity(corev1.ResourceCPU, "2").Taint("dedicated", "web"))
+		w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first")))
+		pod := w.create(w.pod())
+		w.waits(pod)
+		before := pod.DeepCopy()
+		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{Key: "dedicated", Operator: corev1.TolerationOpExists})
+		Expect(api.Patch(ctx, pod, client.MergeFrom(before))).To(Succeed())
+		Expect(w.unitOf(pod)).To(Equal("first"))
+	})
+
 	It("a deleted policy lets its waiting pods go, and one that comes counts from the start", func(ctx SpecContext) {
 		w.nodes(2, "first")
 		rp := w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(1)))

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -159,7 +160,9 @@ var _ = Describe("VirtualNode", Ordered, func() {
 
 	It("offers no more than its limits", func(ctx SpecContext) {
 		limited := newVirtualNode("j")
-		limited.Spec.Limits = wrappers.MakeNode("").Capacity("cpu", "10").Capacity("memory", "16Gi").Capacity("pods", "5").Obj().Status.Capacity
+		limited.Spec.Limits = map[corev1.ResourceName]quantity.Quantity{
+			"cpu": quantity.MustParse("10"), "memory": quantity.MustParse("16Gi"), "pods": quantity.MustParse("5"),
+		}
 		vn := createVirtualNode(limited)
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
 		node := &corev1.Node{}
@@ -225,6 +228,27 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		By("and the second one gets it when the first one goes")
 		Expect(api.Delete(ctx, first)).To(Succeed())
 		Eventually(ready(second)).Should(Equal("True NodeReady"))
+	})
+
+	It("gives the name to the VirtualNode that the Node names, whoever goes first by age and name", func(ctx SpecContext) {
+		b := createVirtualNode(newVirtualNode("b"))
+		Eventually(ready(b)).Should(Equal("True NodeReady"))
+		a := createVirtualNode(newVirtualNode("a")) // Within the same second it goes first by name.
+		Eventually(ready(a)).Should(Equal("False NodeNameTaken"))
+		_, message := condition(a, eciv1alpha1.ConditionReady)
+		Expect(message).To(ContainSubstring("VirtualNode b"))
+		Expect(ready(b)()).To(Equal("True NodeReady"))
+		By("even without the Node's label, which is put back")
+		node := &corev1.Node{}
+		Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+		before := node.DeepCopy()
+		delete(node.Labels, eciv1alpha1.LabelVirtualNode)
+		delete(node.Labels, eciv1alpha1.LabelNodeType)
+		Expect(api.Patch(ctx, node, client.MergeFrom(before))).To(Succeed())
+		Eventually(func() map[string]string {
+			Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+			return node.Labels
+		}).Should(And(HaveKeyWithValue(eciv1alpha1.LabelVirtualNode, "b"), HaveKeyWithValue("type", "virtual-kubelet")))
 	})
 
 	It("leaves a Node alone that somebody else made", func(ctx SpecContext) {

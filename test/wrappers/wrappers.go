@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 )
 
@@ -81,11 +82,11 @@ func (u *Unit) On(key, value string) *Unit {
 func (u *Unit) Max(pods int32) *Unit { u.Unit.Max = &pods; return u }
 
 // MaxResource sets the cap on one resource.
-func (u *Unit) MaxResource(name corev1.ResourceName, quantity string) *Unit {
+func (u *Unit) MaxResource(name corev1.ResourceName, amount string) *Unit {
 	if u.MaxResources == nil {
-		u.MaxResources = corev1.ResourceList{}
+		u.MaxResources = map[corev1.ResourceName]quantity.Quantity{}
 	}
-	u.MaxResources[name] = resource.MustParse(quantity)
+	u.MaxResources[name] = quantity.MustParse(amount)
 	return u
 }
 

@@ -9,6 +9,8 @@ const (
 	ReasonNodeReady = "NodeReady"
 	// ReasonNodeNameTaken is the reason of Ready=False when another VirtualNode, or a Node that Spillway did not create, has the node's name.
 	ReasonNodeNameTaken = "NodeNameTaken"
+	// ReasonNodeFailed is the reason of Ready=False when the Node or its Lease cannot be written. The message is the API server's.
+	ReasonNodeFailed = "NodeFailed"
 	// ReasonCapacityUnknown is the reason of Ready=False when the capacity was not read for so long that the node is closed to new pods.
 	ReasonCapacityUnknown = "CapacityUnknown"
 	// ReasonDraining is the reason of Ready=False while the VirtualNode is being deleted and pods are left on its node.
@@ -25,6 +27,8 @@ const (
 	ReasonRefreshed = "Refreshed"
 	// ReasonCredentialsMissing is the reason of CapacityKnown=False when the Secret or one of its keys is missing.
 	ReasonCredentialsMissing = "CredentialsMissing"
+	// ReasonCredentialsUnreadable is the reason of CapacityKnown=False when the controller may not, or cannot, read the Secret.
+	ReasonCredentialsUnreadable = "CredentialsUnreadable"
 	// ReasonCredentialsRefused is the reason of CapacityKnown=False when ECI does not accept the access key or its signature.
 	ReasonCredentialsRefused = "CredentialsRefused"
 	// ReasonThrottled is the reason of CapacityKnown=False when ECI asks to be called less often.

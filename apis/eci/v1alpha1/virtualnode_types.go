@@ -3,6 +3,8 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/spillway-k8s/spillway/apis/quantity"
 )
 
 // Ownership says who writes the Node object.
@@ -23,7 +25,7 @@ type Credentials struct {
 }
 
 // VirtualNodeSpec describes one zone of ECI.
-// +kubebuilder:validation:XValidation:rule="self.zone.startsWith(self.region)",message="zone must be a zone of the region, such as cn-beijing-j in cn-beijing or ap-southeast-1a in ap-southeast-1"
+// +kubebuilder:validation:XValidation:rule="self.zone.startsWith(self.region) && self.zone.substring(size(self.region)).matches('^-?[a-z]{1,2}$')",message="zone must be a zone of the region, such as cn-beijing-j in cn-beijing or ap-southeast-1a in ap-southeast-1"
 // +kubebuilder:validation:XValidation:rule="self.zone == oldSelf.zone && self.region == oldSelf.region",message="region and zone cannot be changed: create another VirtualNode"
 type VirtualNodeSpec struct {
 	// region is the Alibaba Cloud region whose quota bounds the node, such as cn-beijing. It cannot be changed.
@@ -54,7 +56,7 @@ type VirtualNodeSpec struct {
 	// +kubebuilder:validation:MaxProperties=3
 	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory', 'pods'])",message="limits can name cpu, memory and pods only"
 	// +kubebuilder:validation:XValidation:rule="self.all(r, quantity(string(self[r])).isGreaterThan(quantity('0')))",message="every limit must be more than 0, such as cpu: 100; to stop using ECI delete the VirtualNode or cordon its Node"
-	Limits corev1.ResourceList `json:"limits,omitempty"`
+	Limits map[corev1.ResourceName]quantity.Quantity `json:"limits,omitempty"`
 }
 
 // VirtualNodeStatus is the one truth about what ECI would accept; the Node mirrors it.
@@ -91,6 +93,7 @@ type VirtualNodeStatus struct {
 //
 // Deleting a VirtualNode closes its Node to new pods, evicts the pods that are left (disruption budgets are respected), removes those whose grace
 // period is over, and then deletes the Node and its Lease.
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name must have at most 63 characters, because the Node carries it as a label"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=vn

@@ -3,6 +3,8 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/spillway-k8s/spillway/apis/quantity"
 )
 
 // ResourceType is the kind of capacity that a unit stands for.
@@ -96,7 +98,7 @@ type Unit struct {
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(r, !format.qualifiedName().validate(r).hasValue())",message="every key of maxResources must be a resource name such as cpu, memory or nvidia.com/gpu"
-	MaxResources corev1.ResourceList `json:"maxResources,omitempty"`
+	MaxResources map[corev1.ResourceName]quantity.Quantity `json:"maxResources,omitempty"`
 
 	// podLabels are written on the pods placed in the unit; only pods that carry them count for it. Not supported yet: see condition Ready.
 	// +optional
