@@ -28,7 +28,7 @@ var _ = Describe("Caps (R3, R4)", func() {
 			w.create(w.pod())
 		}
 		w.settles(map[string]int{"first": 2, "eci": 3, "waiting": 3})
-		Expect(w.waits(w.create(w.pod()))).To(ContainSubstring("full, max 2; unit 1"))
+		w.waitsWith(w.create(w.pod()), "full, max 2; unit 1")
 	})
 
 	It("maxResources is never passed", func() {
@@ -49,7 +49,7 @@ var _ = Describe("Caps (R3, R4)", func() {
 		}
 		w.settles(map[string]int{"first": 2, "eci": 2})
 		lost := w.create(w.pod())
-		Expect(w.waits(lost)).To(ContainSubstring("the pod lacks the label pod-template-hash, which matchLabelKeys of ResourcePolicy p requires"))
+		w.waitsWith(lost, "the pod lacks the label pod-template-hash, which matchLabelKeys of ResourcePolicy p requires")
 		By("until it gets the label")
 		before := lost.DeepCopy()
 		lost.Labels["pod-template-hash"] = "c"
@@ -161,7 +161,7 @@ var _ = Describe("Caps (R3, R4)", func() {
 		Expect(w.unitOf(second)).To(Equal("first"))
 		setMax(rp, 1)
 		third := w.create(w.pod())
-		Expect(w.waits(third)).To(ContainSubstring("full, max 1"))
+		w.waitsWith(third, "full, max 1")
 		setMax(rp, 3)
 		Expect(w.unitOf(third)).To(Equal("first"))
 	})

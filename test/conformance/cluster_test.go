@@ -36,12 +36,16 @@ func newWorld() *world {
 	return w
 }
 
-// node creates a node of the world.
+// node creates a node of the world and waits until the scheduler knows it.
 func (w *world) node(n *wrappers.Node) {
 	GinkgoHelper()
 	node := n.Label("pool", w.namespace).Obj()
 	node.Name, node.UID = w.namespace+"-"+node.Name, ""
 	Expect(api.Create(context.Background(), node)).To(Succeed())
+	Eventually(func() error {
+		_, err := scheduler.nodes.Get(node.Name)
+		return err
+	}).Should(Succeed())
 }
 
 // nodes creates n ECS nodes with 2 vCPU each and the label unit=value.
@@ -65,7 +69,8 @@ func (w *world) ecs(unit string) *wrappers.Unit {
 
 func (w *world) eci() *wrappers.Unit { return wrappers.ECI().On("pool", w.namespace) }
 
-// policy creates a policy for the pods of the world with the label app=web, and waits until the controller has accepted or refused it.
+// policy creates a policy for the pods of the world with the label app=web, and waits until the controller has accepted or refused it and the
+// scheduler acts on it.
 func (w *world) policy(p *wrappers.Policy) *v1alpha1.ResourcePolicy {
 	GinkgoHelper()
 	rp := p.Namespace(w.namespace).Selector("app", "web").Obj()
@@ -75,7 +80,20 @@ func (w *world) policy(p *wrappers.Policy) *v1alpha1.ResourcePolicy {
 		g.Expect(api.Get(context.Background(), client.ObjectKeyFromObject(rp), rp)).To(Succeed())
 		g.Expect(meta.FindStatusCondition(rp.Status.Conditions, v1alpha1.ConditionReady)).NotTo(BeNil())
 	}).Should(Succeed())
+	w.probe(rp)
 	return rp
+}
+
+// probe waits until a pod of the policy that fits nowhere is refused in the words of a policy.
+func (w *world) probe(rp *v1alpha1.ResourcePolicy) {
+	GinkgoHelper()
+	giant := w.pod().Request(corev1.ResourceCPU, "1000000")
+	for key, value := range rp.Spec.Selector {
+		giant.Label(key, string(value))
+	}
+	pod := w.create(giant)
+	Eventually(func() string { return w.waits(pod) }).Should(Or(ContainSubstring("unit 0 ("), ContainSubstring("ResourcePolicy "+rp.Name)))
+	w.remove(pod)
 }
 
 // pod returns a pod with the label app=web that requests 2 vCPU: one fits on each node of nodes.
@@ -120,6 +138,12 @@ func (w *world) waits(pod *corev1.Pod) string {
 		g.Expect(waitReason(pod)).NotTo(BeEmpty())
 	}).Should(Succeed())
 	return waitReason(pod)
+}
+
+// waitsWith waits until the scheduler has given this reason for the pod to wait. It may give another one first: events reach it one after the other.
+func (w *world) waitsWith(pod *corev1.Pod, reason string) {
+	GinkgoHelper()
+	Eventually(func() string { return w.waits(pod) }).Should(ContainSubstring(reason))
 }
 
 // count returns how many pods of the world are bound to nodes of each unit.

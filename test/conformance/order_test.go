@@ -51,8 +51,7 @@ var _ = Describe("Order of the units (R2, R5)", func() {
 		w.nodes(1, "outside")
 		w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first")).Unit(w.ecs("nowhere")))
 		Expect(w.place(w.pod())).To(Equal("first"))
-		Expect(w.waits(w.create(w.pod()))).To(ContainSubstring(
-			fmt.Sprintf("unit 0 (ecs, pool=%[1]s, unit=first): no node has room for the pod; unit 1 (ecs, pool=%[1]s, unit=nowhere): no node is in this unit", w.namespace)))
+		w.waitsWith(w.create(w.pod()), fmt.Sprintf("unit 0 (ecs, pool=%[1]s, unit=first): no node has room for the pod; unit 1 (ecs, pool=%[1]s, unit=nowhere): no node is in this unit", w.namespace))
 	})
 
 	It("goes on to the next unit when other filters refuse every node of the unit", func() {
@@ -88,7 +87,7 @@ var _ = Describe("Order of the units (R2, R5)", func() {
 		w.virtualNode()
 		w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first")))
 		Expect(w.place(w.pod().Tolerate(eciv1alpha1.TaintProvider))).To(Equal("first"))
-		Expect(w.waits(w.create(w.pod().Tolerate(eciv1alpha1.TaintProvider)))).To(ContainSubstring("no node has room"))
+		w.waitsWith(w.create(w.pod().Tolerate(eciv1alpha1.TaintProvider)), "no node has room")
 	})
 })
 
@@ -105,7 +104,7 @@ var _ = Describe("Pods without a policy", func() {
 		pod := w.create(inPool(w.pod()))
 		Expect(w.unitOf(pod)).To(Equal("first"))
 		Expect(pod.Annotations).To(BeEmpty(), "nothing is written on a pod without a policy")
-		Expect(w.waits(w.create(inPool(w.pod())))).To(ContainSubstring("untolerated taint"))
+		w.waitsWith(w.create(inPool(w.pod())), "untolerated taint")
 		By("but may go there by a toleration of their own")
 		Expect(w.place(inPool(w.pod()).Tolerate(eciv1alpha1.TaintProvider))).To(Equal("eci"))
 	})

@@ -29,7 +29,7 @@ var _ = Describe("Which policy governs, and whether it is acted on (R1)", func()
 		Expect(ready.Reason).To(Equal(v1alpha1.ReasonUnsupported))
 		Expect(ready.Message).To(ContainSubstring(`spec.preemptPolicy: Unsupported value: "BeforeNextUnit": supported values: "AfterAllUnits"`))
 		pod := w.create(w.pod())
-		Expect(w.waits(pod)).To(ContainSubstring("ResourcePolicy p is refused: spec.preemptPolicy"))
+		w.waitsWith(pod, "ResourcePolicy p is refused: spec.preemptPolicy")
 
 		before := rp.DeepCopy()
 		rp.Spec.PreemptPolicy = v1alpha1.PreemptAfterAllUnits
@@ -86,19 +86,18 @@ var _ = Describe("Which policy governs, and whether it is acted on (R1)", func()
 		Expect(w.unitOf(second)).To(Equal("first"))
 		w.node(wrappers.MakeNode("more").Label("unit", "first").Capacity(corev1.ResourceCPU, "64"))
 		w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(2)))
-		Expect(w.waits(w.create(w.pod()))).To(ContainSubstring("full, max 2"))
+		w.waitsWith(w.create(w.pod()), "full, max 2")
 	})
 
 	It("a pod that waits for room is woken by a new node, a bigger node and a new label", func(ctx SpecContext) {
-		w.nodes(1, "outside") // In a cluster without any node the scheduler does not ask its plugins.
 		w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first")))
 		pod := w.create(w.pod())
-		Expect(w.waits(pod)).To(ContainSubstring("no node is in this unit"))
+		w.waitsWith(pod, "no node is in this unit")
 		w.nodes(1, "first")
 		Expect(w.unitOf(pod)).To(Equal("first"))
 
 		pod = w.create(w.pod())
-		Expect(w.waits(pod)).To(ContainSubstring("no node has room"))
+		w.waitsWith(pod, "no node has room")
 		node := &corev1.Node{}
 		Expect(api.Get(ctx, client.ObjectKey{Name: w.namespace + "-first-0"}, node)).To(Succeed())
 		before := node.DeepCopy()
@@ -107,7 +106,7 @@ var _ = Describe("Which policy governs, and whether it is acted on (R1)", func()
 		Expect(w.unitOf(pod)).To(Equal("first"))
 
 		pod = w.create(w.pod())
-		Expect(w.waits(pod)).To(ContainSubstring("no node has room"))
+		w.waitsWith(pod, "no node has room")
 		w.node(wrappers.MakeNode("other").Label("unit", "other").Capacity(corev1.ResourceCPU, "2"))
 		Expect(api.Get(ctx, client.ObjectKey{Name: w.namespace + "-other"}, node)).To(Succeed())
 		before = node.DeepCopy()

@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/component-base/configz"
@@ -21,7 +22,9 @@ import (
 // schedulerProcess is a scheduler that runs in this process with the configuration that is installed.
 type schedulerProcess struct {
 	cancel context.CancelFunc
-	done   chan struct{}
+	// nodes are the nodes that the scheduler knows.
+	nodes corelisters.NodeLister
+	done  chan struct{}
 }
 
 // startScheduler starts the scheduler.
@@ -40,7 +43,7 @@ func startScheduler() *schedulerProcess {
 	Expect(err).NotTo(HaveOccurred())
 	// A process registers its configuration once; this one has several schedulers, one after the other.
 	configz.Delete("componentconfig")
-	p := &schedulerProcess{cancel: cancel, done: make(chan struct{})}
+	p := &schedulerProcess{cancel: cancel, nodes: completed.InformerFactory.Core().V1().Nodes().Lister(), done: make(chan struct{})}
 	go func() {
 		defer GinkgoRecover()
 		defer close(p.done)

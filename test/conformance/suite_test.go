@@ -12,6 +12,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,6 +24,7 @@ import (
 	"github.com/spillway-k8s/spillway/controllers"
 	"github.com/spillway-k8s/spillway/controllers/virtualnode"
 	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
 const (
@@ -77,6 +79,11 @@ var _ = BeforeSuite(func() {
 	startControllers(options)
 	scheduler = startScheduler()
 	DeferCleanup(func() { scheduler.stop() })
+
+	// In a cluster without any node the scheduler does not ask its plugins.
+	full := wrappers.MakeNode("full").Capacity(corev1.ResourcePods, "0").Obj()
+	full.UID = ""
+	Expect(api.Create(context.Background(), full)).To(Succeed())
 })
 
 // startControllers runs the controllers until the suite ends.

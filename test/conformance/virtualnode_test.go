@@ -186,7 +186,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		w := newWorld()
 		w.policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
 		pod := w.create(w.pod())
-		Expect(w.waits(pod)).To(ContainSubstring("no node has room for the pod"))
+		w.waitsWith(pod, "no node has room for the pod")
 		script(`{"outage":false}`)
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
 		Eventually(taintKeys).ShouldNot(ContainElement(eciv1alpha1.TaintCapacityUnknown))
@@ -305,7 +305,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Eventually(func() string { _, message := condition(vn, eciv1alpha1.ConditionReady); return message }).Should(
 			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.namespace + "/" + protected.Name))
 		Expect(taintKeys()).To(ContainElement(eciv1alpha1.TaintDraining))
-		Expect(w.waits(w.create(w.pod()))).To(ContainSubstring("no node has room"), "no new pods go there")
+		w.waitsWith(w.create(w.pod()), "no node has room")
 		w.remove(protected)
 		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
 		Expect(apierrors.IsNotFound(api.Get(ctx, client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue())
