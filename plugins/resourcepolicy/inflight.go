@@ -11,8 +11,11 @@ import (
 )
 
 // unfitFor is the longest that a unit stays passed over for the next attempt, which follows at once, or after the queue's backoff (10 s at the most)
-// while the queue is busy. Before that ends it the moment room is freed on a node of the unit.
+// while the queue is busy. It ends earlier when room is freed on a node of the unit.
 const unfitFor = 30 * time.Second
+
+// whateverIsFreed takes the place of a number in unfitUnits: the unit stays passed over even when room is freed.
+const whateverIsFreed = -1
 
 // inflight is what the plugin remembers of pods between their attempts and until their binding is seen. It may be used by any goroutine; no I/O
 // happens under its lock.
@@ -25,7 +28,8 @@ type inflight struct {
 	unfit map[types.UID]unfitUnits
 }
 
-// unfitUnits are the units whose nodes all failed a pod, by ID, each with how often room had been freed on its nodes by then.
+// unfitUnits are the units whose nodes all failed a pod, by ID, each with how often room had been freed on its nodes by then (members.freed), or
+// whateverIsFreed.
 type unfitUnits struct {
 	freed map[string]int64
 	until time.Time
@@ -42,7 +46,7 @@ func (f *inflight) place(pod types.UID, unitID string) {
 	f.units[pod] = unitID
 }
 
-// forget drops the unit of a pod: its binding failed, or its annotation records the unit now.
+// forget drops the unit of a pod: its annotation records it now.
 func (f *inflight) forget(pod types.UID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

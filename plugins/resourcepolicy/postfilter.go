@@ -27,7 +27,13 @@ func (pl *ResourcePolicy) PostFilter(
 	}
 	unfit := map[string]int64{}
 	maps.Copy(unfit, s.view.unfit)
-	unfit[s.unit.ID] = s.nodes.freed
+	if _, again := unfit[s.unit.ID]; again {
+		// It failed although room had been freed since the last time. In a unit where pods come and go all the time a third try would be followed by a
+		// fourth, and the pod would never leave it.
+		unfit[s.unit.ID] = whateverIsFreed
+	} else {
+		unfit[s.unit.ID] = s.nodes.freed
+	}
 	next := *s.view
 	next.unfit = unfit
 	decision := s.policy.Decide(s.requests, &next)

@@ -48,7 +48,7 @@ func (v *view) Usage(unit int) placement.Usage {
 func (v *view) Room(unit int) placement.Room {
 	u := &v.policy.Units[unit]
 	nodes := v.pl.index.members(u.Nodes)
-	if freed, failed := v.unfit[u.ID]; failed && freed == nodes.freed {
+	if freed, failed := v.unfit[u.ID]; failed && (freed == nodes.freed || freed == whateverIsFreed) {
 		return placement.RoomUnfit
 	}
 	return v.candidate.room(nodes, v.pl.index.nodes)
