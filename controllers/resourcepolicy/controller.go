@@ -115,7 +115,7 @@ func readyCondition(rp *v1alpha1.ResourcePolicy) metav1.Condition {
 	}
 	return metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted,
-		Message: "pods are placed by this policy",
+		Message: "the scheduler acts on this policy",
 	}
 }
 

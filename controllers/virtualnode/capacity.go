@@ -21,12 +21,15 @@ const (
 	storagePerPod = 30 << 30
 )
 
-// capacityOf returns what the pods on the node may request in total, and in words what bounds its cpu: the smaller of the account's free quota and
-// the limits. Spillway does not run pods on ECI itself yet, so nothing of the used quota is its own.
-func capacityOf(vn *v1alpha1.VirtualNode, usage eci.Usage) (corev1.ResourceList, string) {
+// capacityOf returns what the pods on the node may request in total, and in words what bounds its cpu: the smaller of its part of the
+// account's free quota and the limits. Spillway does not run pods on ECI itself yet, so nothing of the used quota is its own.
+func capacityOf(vn *v1alpha1.VirtualNode, usage eci.Usage, part share) (corev1.ResourceList, string) {
 	limits := vn.Spec.Limits
-	milliCPU := max(usage.MaxMilliCPU-usage.UsedMilliCPU, 0)
+	milliCPU := part.milliCPU
 	limitedBy := fmt.Sprintf("vCPU quota of %s: %s, used %s", vn.Spec.Region, cores(usage.MaxMilliCPU), cores(usage.UsedMilliCPU))
+	if part.nodes > 1 {
+		limitedBy += fmt.Sprintf(", shared by %d virtual nodes", part.nodes)
+	}
 	if limit, ok := limits[corev1.ResourceCPU]; ok && limit.MilliValue() < milliCPU {
 		milliCPU = limit.MilliValue()
 		limitedBy = fmt.Sprintf("spec.limits.cpu: %s", limit.String())

@@ -54,7 +54,7 @@ func TestCapacityOf(t *testing.T) {
 			for resourceName, limit := range tc.limits {
 				vn.Spec.Limits[resourceName] = quantity.MustParse(limit)
 			}
-			capacity, limitedBy := capacityOf(vn, tc.usage)
+			capacity, limitedBy := capacityOf(vn, tc.usage, share{milliCPU: max(tc.usage.MaxMilliCPU-tc.usage.UsedMilliCPU, 0), nodes: 1})
 			got := map[corev1.ResourceName]string{}
 			for resourceName, quantity := range capacity {
 				got[resourceName] = quantity.String()

@@ -3,6 +3,7 @@
 //   - controller.go: one reconciliation, and who owns the Node's name.
 //   - refresh.go: asks ECI, and what happens when it does not answer.
 //   - capacity.go: from the account's quota and the limits to the capacity (pure).
+//   - share.go: how the nodes of one region and account share its quota.
 //   - node.go: the Node and its Lease.
 //   - drain.go: the deletion of a VirtualNode.
 package virtualnode
@@ -12,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,6 +65,8 @@ type Controller struct {
 	// reader asks the API server directly: Secrets and pods are not worth a cache of the whole cluster's.
 	reader  client.Reader
 	options Options
+	// sharing is held while a part of a quota is found and published.
+	sharing sync.Mutex
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.VirtualNode] = &Controller{}
@@ -145,7 +149,13 @@ func (c *Controller) reconcileNode(ctx context.Context, vn *v1alpha1.VirtualNode
 			return err
 		}
 	}
-	c.refresh(ctx, vn)
+	usage, unanswered := c.listUsage(ctx, vn)
+	// What one node is given of a quota the others must not be given at the same moment.
+	c.sharing.Lock()
+	defer c.sharing.Unlock()
+	if err := c.refresh(ctx, vn, usage, unanswered); err != nil {
+		return err
+	}
 	if vn.Status.LastRefreshTime == nil {
 		return nil // There is no Node before its capacity has been known once.
 	}
@@ -194,6 +204,12 @@ func (c *Controller) patchStatus(ctx context.Context, before, vn *v1alpha1.Virtu
 	vn.Status.ObservedGeneration = vn.Generation
 	if equality.Semantic.DeepEqual(before.Status, vn.Status) {
 		return nil
+	}
+	for _, name := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCapacityKnown} {
+		was, is := meta.FindStatusCondition(before.Status.Conditions, name), meta.FindStatusCondition(vn.Status.Conditions, name)
+		if is != nil && (was == nil || was.Reason != is.Reason) {
+			ctrl.LoggerFrom(ctx).Info("Condition changes", "condition", name, "status", is.Status, "reason", is.Reason, "message", is.Message)
+		}
 	}
 	if err := c.client.Status().Patch(ctx, vn, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("patching the status: %w", err)

@@ -27,17 +27,22 @@ var (
 	errCredentialsUnreadable = errors.New("credentials unreadable")
 )
 
-// refresh reads the capacity from ECI and sets the status and both conditions. When ECI does not answer, the capacity of the last refresh stays in
-// force until it is MaxAge old.
-func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode) {
-	now := c.options.Clock.Now()
-	usage, err := c.listUsage(ctx, vn)
+// refresh sets the status and both conditions by an answer of ECI. When ECI did not answer, the capacity of the last refresh stays in force until it is
+// MaxAge old.
+func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, usage eci.Usage, err error) error {
+	var part share
+	if err == nil {
+		var failed error
+		if part, failed = c.shareOf(ctx, vn, usage); failed != nil {
+			return failed
+		}
+	}
 	if err != nil {
 		setCondition(vn, v1alpha1.ConditionCapacityKnown, reasonOf(err), err.Error())
 	} else {
 		vn.Status.NodeName = vn.NodeName()
-		vn.Status.Capacity, vn.Status.LimitedBy = capacityOf(vn, usage)
-		vn.Status.LastRefreshTime = &metav1.Time{Time: now}
+		vn.Status.Capacity, vn.Status.LimitedBy = capacityOf(vn, usage, part)
+		vn.Status.LastRefreshTime = &metav1.Time{Time: c.options.Clock.Now()}
 		setCondition(vn, v1alpha1.ConditionCapacityKnown, v1alpha1.ReasonRefreshed, "ECI answered the last request for its quota")
 	}
 	switch {
@@ -50,6 +55,7 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode) {
 	default:
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, "pods can be placed on the node")
 	}
+	return nil
 }
 
 // stale tells whether the capacity is too old to place pods by.
@@ -82,7 +88,23 @@ func (c *Controller) listUsage(ctx context.Context, vn *v1alpha1.VirtualNode) (e
 	// The refresh must end before the next heartbeat is due.
 	ctx, cancel := context.WithTimeout(ctx, max(c.options.RefreshInterval, time.Second))
 	defer cancel()
-	return api.ListUsage(ctx, vn.Spec.Region)
+	usage, err := api.ListUsage(ctx, vn.Spec.Region)
+	return usage, withAdvice(err, vn, key.String())
+}
+
+// withAdvice adds to an error of ECI what the user can do about it.
+func withAdvice(err error, vn *v1alpha1.VirtualNode, secret string) error {
+	var failed *eci.Error
+	switch {
+	case !errors.As(err, &failed):
+		return err
+	case failed.Class == eci.ClassCredentials:
+		return fmt.Errorf("%w: check the access key in Secret %s and what its RAM user may do", err, secret)
+	case failed.Code == "InvalidRegionId.NotFound":
+		return fmt.Errorf("%w: spec.region %q is not a region of ECI", err, vn.Spec.Region)
+	default:
+		return err
+	}
 }
 
 // reasonOf returns the reason of CapacityKnown=False for an error of listUsage.

@@ -40,6 +40,8 @@ type Unit struct {
 
 	// maxPods is the cap on pods, or NoCap.
 	maxPods int64
+	// maxTexts are the caps of maxRequests as the user wrote them.
+	maxTexts []string
 	// maxRequests are the caps on sums of requests in the order of Policy.tracked, each an amount or NoCap.
 	maxRequests []int64
 	// title is how messages name the unit: "ecs, paidtype=subscription".
@@ -56,8 +58,11 @@ func Compile(rp *v1alpha1.ResourcePolicy) *Policy {
 		selector:  sortedLabels(rp.Spec.Selector),
 		tracked:   trackedResources(rp.Spec.Units),
 	}
-	if err := Validate(rp).ToAggregate(); err != nil {
-		p.Refusal = fmt.Sprintf("ResourcePolicy %s is refused: %v", rp.Name, err)
+	if errs := Validate(rp); len(errs) > 0 {
+		p.Refusal = fmt.Sprintf("ResourcePolicy %s is refused: %v", rp.Name, errs[0])
+		if more := len(errs) - 1; more > 0 {
+			p.Refusal += fmt.Sprintf(" (and %d more, see its condition Ready)", more)
+		}
 	}
 	for _, key := range rp.Spec.MatchLabelKeys {
 		p.groupKeys = append(p.groupKeys, string(key))
@@ -84,11 +89,11 @@ func compileUnit(index int, spec *v1alpha1.Unit, tracked []corev1.ResourceName) 
 		unit.maxPods = int64(*spec.Max)
 	}
 	for _, name := range tracked {
-		limit := NoCap
+		limit, text := NoCap, ""
 		if quantity, ok := spec.MaxResources[name]; ok {
-			limit = Amount(name, quantity.Quantity)
+			limit, text = Amount(name, quantity.Quantity), quantity.String()
 		}
-		unit.maxRequests = append(unit.maxRequests, limit)
+		unit.maxRequests, unit.maxTexts = append(unit.maxRequests, limit), append(unit.maxTexts, text)
 	}
 	return unit
 }

@@ -13,8 +13,10 @@ const (
 	RoomYes Room = iota
 	// RoomNoNodes means that no node of the cluster is in the unit.
 	RoomNoNodes
-	// RoomNone means that every node of the unit lacks room, or refuses the pod by its labels or taints.
+	// RoomNone means that every node of the unit lacks room.
 	RoomNone
+	// RoomRefused means that the nodes with room refuse the pod: they are cordoned, or have a taint or lack a label.
+	RoomRefused
 	// RoomUnfit means that nodes seemed to have room, but the scheduler's other filters refused them all.
 	RoomUnfit
 )
@@ -28,6 +30,8 @@ func (r Room) String() string {
 		return "no node is in this unit"
 	case RoomNone:
 		return "no node has room for the pod"
+	case RoomRefused:
+		return "nodes with room are closed to the pod by a cordon, a taint or their labels"
 	case RoomUnfit:
 		return "no node passes all filters for the pod"
 	default:
@@ -101,7 +105,7 @@ func (p *Policy) full(unit *Unit, usage Usage, requests []int64) string {
 			used = usage.Requests[i]
 		}
 		if Plus(used, requests[i]) > limit {
-			return fmt.Sprintf("full, maxResources %s would be passed", p.tracked[i])
+			return fmt.Sprintf("full, maxResources %s %s leaves no room for the pod", p.tracked[i], unit.maxTexts[i])
 		}
 	}
 	return ""

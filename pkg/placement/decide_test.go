@@ -59,7 +59,7 @@ func TestDecide(t *testing.T) {
 		"maxResources would be passed": {
 			usage: []Usage{{Pods: 2}, {Pods: 1, Requests: []int64{2001, 0}}, {}}, room: []Room{RoomYes, RoomYes, RoomYes},
 			wantUnit:    2,
-			wantMessage: "unit 0 (ecs, paidtype=subscription): full, max 2; unit 1 (ecs, paidtype=pay-as-you-go): full, maxResources cpu would be passed",
+			wantMessage: "unit 0 (ecs, paidtype=subscription): full, max 2; unit 1 (ecs, paidtype=pay-as-you-go): full, maxResources cpu 4 leaves no room for the pod",
 			wantAsked:   []int{2},
 		},
 		"maxResources is met exactly": {

@@ -3,11 +3,15 @@ package placement
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 )
+
+// resourceNames says what maxResources can name. A typo such as "cpus" would be a cap that caps nothing.
+const resourceNames = "must be cpu, memory, ephemeral-storage, hugepages-<size> or a name with a domain such as nvidia.com/gpu"
 
 // notActedOn ends the message about a field that ACK's API has and this version of Spillway does not act on.
 const notActedOn = "Spillway does not act on this field yet: remove it"
@@ -60,6 +64,9 @@ func validateUnit(unit *v1alpha1.Unit, path *field.Path) field.ErrorList {
 		errs = append(errs, field.NotSupported(path.Child("resource"), unit.Resource, []v1alpha1.ResourceType{v1alpha1.ResourceECI, v1alpha1.ResourceECS}))
 	}
 	for _, name := range slices.Sorted(maps.Keys(unit.MaxResources)) {
+		if !isResourceName(string(name)) {
+			errs = append(errs, field.Invalid(path.Child("maxResources"), string(name), resourceNames))
+		}
 		if quantity := unit.MaxResources[name]; quantity.Sign() <= 0 {
 			errs = append(errs, field.Invalid(path.Child("maxResources").Key(string(name)), quantity.String(), "must be more than 0, such as 10 or 20Gi"))
 		}
@@ -77,4 +84,9 @@ func validateUnit(unit *v1alpha1.Unit, path *field.Path) field.ErrorList {
 		errs = append(errs, field.Forbidden(path.Child("scaleInWeight"), notActedOn))
 	}
 	return errs
+}
+
+// isResourceName tells whether pods can request a resource of this name.
+func isResourceName(name string) bool {
+	return name == "cpu" || name == "memory" || name == "ephemeral-storage" || strings.HasPrefix(name, "hugepages-") || strings.Contains(name, "/")
 }

@@ -89,6 +89,10 @@ func TestValidate(t *testing.T) {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0] = wrappers.ECS().MaxResource("cpu", "0").Unit },
 			want: `spec.units[0].maxResources[cpu]: Invalid value: "0": must be more than 0, such as 10 or 20Gi`,
 		},
+		"a typo in maxResources": {
+			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0] = wrappers.ECS().MaxResource("cpus", "1").Unit },
+			want: `spec.units[0].maxResources: Invalid value: "cpus": ` + resourceNames,
+		},
 		"negative maxResources": {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) {
 				spec.Units[0] = wrappers.ECS().MaxResource("memory", "-1Gi").Unit

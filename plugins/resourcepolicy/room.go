@@ -69,9 +69,10 @@ func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
 			return placement.RoomYes
 		}
 	}
-	if outOfResources {
-		m.tooBig, m.tooBigVersion = c.request, m.version
+	if !outOfResources {
+		return placement.RoomRefused
 	}
+	m.tooBig, m.tooBigVersion = c.request, m.version
 	return placement.RoomNone
 }
 

@@ -32,14 +32,14 @@ func TestRoom(t *testing.T) {
 		"nothing is requested":  {pod: wrappers.MakePod("p"), want: placement.RoomYes},
 		"GPUs are short":        {node: machine("a", "a").Capacity("nvidia.com/gpu", "1"), pod: webPod("p").Request("nvidia.com/gpu", "2"), want: placement.RoomNone},
 		"GPUs are not reported": {pod: webPod("p").Request("nvidia.com/gpu", "2"), want: placement.RoomYes},
-		"the node is cordoned":  {node: cordoned, want: placement.RoomNone},
+		"the node is cordoned":  {node: cordoned, want: placement.RoomRefused},
 		"the pod tolerates the cordon": {
 			node: cordoned, pod: webPod("p").Tolerate("node.kubernetes.io/unschedulable"), want: placement.RoomYes,
 		},
-		"the node is tainted":          {node: machine("a", "a").Taint("dedicated", "db"), want: placement.RoomNone},
-		"the pod wants another node":   {pod: wantsARM, want: placement.RoomNone},
+		"the node is tainted":          {node: machine("a", "a").Taint("dedicated", "db"), want: placement.RoomRefused},
+		"the pod wants another node":   {pod: wantsARM, want: placement.RoomRefused},
 		"a virtual node's own taint":   {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4"), unit: wrappers.ECI(), want: placement.RoomYes},
-		"a closed virtual node":        {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4").Taint("closed", ""), unit: wrappers.ECI(), want: placement.RoomNone},
+		"a closed virtual node":        {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4").Taint("closed", ""), unit: wrappers.ECI(), want: placement.RoomRefused},
 		"a virtual node is never ecs":  {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4"), unit: wrappers.ECS(), want: placement.RoomNoNodes},
 		"an ECS node is never virtual": {unit: wrappers.ECI(), want: placement.RoomNoNodes},
 	}

@@ -158,6 +158,26 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Eventually(cpuOf).Should(Equal("0"))
 	})
 
+	It("shares the quota of a region and account with the other nodes there", func() {
+		script(`{"regions":{"cn-beijing":{"maxCPU":20}}}`)
+		createVirtualNode(newVirtualNode("j"))
+		Eventually(cpuOf).Should(Equal("20"))
+		second := newVirtualNode("k")
+		second.Spec.Zone = "cn-beijing-k"
+		createVirtualNode(second)
+		Eventually(cpuOf).Should(Equal("10"))
+		Eventually(func() string {
+			Expect(api.Get(context.Background(), client.ObjectKeyFromObject(second), second)).To(Succeed())
+			return second.Status.Capacity.Cpu().String() + " " + second.Status.LimitedBy
+		}).Should(Equal("10 vCPU quota of cn-beijing: 20, used 0, shared by 2 virtual nodes"))
+		w := newWorld()
+		w.policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
+		for range 14 {
+			w.create(w.pod())
+		}
+		Eventually(func() int { return w.count()["waiting"] }).Should(Equal(4), "20 vCPU take 10 pods of 2")
+	})
+
 	It("offers no more than its limits", func(ctx SpecContext) {
 		limited := newVirtualNode("j")
 		limited.Spec.Limits = map[corev1.ResourceName]quantity.Quantity{
@@ -186,7 +206,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		w := newWorld()
 		w.policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
 		pod := w.create(w.pod())
-		w.waitsWith(pod, "no node has room for the pod")
+		w.waitsWith(pod, "unit 0 (eci): nodes with room are closed to the pod")
 		script(`{"outage":false}`)
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
 		Eventually(taintKeys).ShouldNot(ContainElement(eciv1alpha1.TaintCapacityUnknown))
@@ -305,7 +325,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Eventually(func() string { _, message := condition(vn, eciv1alpha1.ConditionReady); return message }).Should(
 			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.namespace + "/" + protected.Name))
 		Expect(taintKeys()).To(ContainElement(eciv1alpha1.TaintDraining))
-		w.waitsWith(w.create(w.pod()), "no node has room")
+		w.waitsWith(w.create(w.pod()), "nodes with room are closed to the pod")
 		w.remove(protected)
 		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
 		Expect(apierrors.IsNotFound(api.Get(ctx, client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue())
