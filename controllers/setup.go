@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -14,16 +13,32 @@ import (
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	schedulingv1alpha1 "github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/deletioncost"
+	"github.com/spillway-k8s/spillway/controllers/governing"
+	"github.com/spillway-k8s/spillway/controllers/owners"
 	"github.com/spillway-k8s/spillway/controllers/resourcepolicy"
 	"github.com/spillway-k8s/spillway/controllers/virtualnode"
 )
 
+// Options are the settings of the controllers.
+type Options struct {
+	// SchedulerName is the schedulerName of the pods that Spillway places.
+	SchedulerName string
+	VirtualNode   virtualnode.Options
+}
+
 // Setup adds every controller to the manager.
-func Setup(mgr ctrl.Manager, options virtualnode.Options) error {
-	if err := resourcepolicy.New(mgr.GetClient()).Register(mgr); err != nil {
+func Setup(mgr ctrl.Manager, options Options) error {
+	policies, selectors := governing.NewSource(mgr.GetClient()), owners.NewSelectors(mgr.GetAPIReader())
+	status := resourcepolicy.New(mgr.GetClient(), resourcepolicy.Options{SchedulerName: options.SchedulerName, Policies: policies, Owners: selectors})
+	if err := status.Register(mgr); err != nil {
 		return fmt.Errorf("registering %s: %w", resourcepolicy.Name, err)
 	}
-	if err := virtualnode.New(mgr.GetClient(), mgr.GetAPIReader(), options).Register(mgr); err != nil {
+	cost := deletioncost.New(mgr.GetClient(), deletioncost.Options{Policies: policies, Owners: selectors})
+	if err := cost.Register(mgr); err != nil {
+		return fmt.Errorf("registering %s: %w", deletioncost.Name, err)
+	}
+	if err := virtualnode.New(mgr.GetClient(), mgr.GetAPIReader(), options.VirtualNode).Register(mgr); err != nil {
 		return fmt.Errorf("registering %s: %w", virtualnode.Name, err)
 	}
 	return nil
@@ -37,18 +52,14 @@ func ManagerOptions() (ctrl.Options, error) {
 			return ctrl.Options{}, fmt.Errorf("registering types: %w", err)
 		}
 	}
-	ours, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{
-		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: eciv1alpha1.LabelVirtualNode, Operator: metav1.LabelSelectorOpExists}},
-	})
-	if err != nil {
-		return ctrl.Options{}, fmt.Errorf("selecting our Nodes: %w", err)
-	}
 	return ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			// Of all Nodes only our own are watched; the node of another owner is read when its name is wanted.
-			ByObject: map[client.Object]cache.ByObject{&corev1.Node{}: {Label: ours}},
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Pod{}:  {Transform: slimPod},
+				&corev1.Node{}: {Transform: slimNode},
+			},
 		},
 	}, nil
 }

@@ -14,10 +14,12 @@ import (
 // Factory makes a plugin for one profile of the scheduler.
 type Factory = func(ctx context.Context, args runtime.Object, handle fwk.Handle) (fwk.Plugin, error)
 
-// All returns every plugin of Spillway by name.
+// All returns every plugin of Spillway by name, for one scheduler.
 func All() map[string]Factory {
+	policies := resourcepolicy.NewSet()
 	return map[string]Factory{
-		resourcepolicy.Name: resourcepolicy.New,
-		virtualnode.Name:    virtualnode.New,
+		resourcepolicy.Name:          policies.New,
+		resourcepolicy.AdmissionName: policies.NewAdmission,
+		virtualnode.Name:             virtualnode.New,
 	}
 }

@@ -13,7 +13,6 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/spillway-k8s/spillway/controllers"
-	"github.com/spillway-k8s/spillway/controllers/virtualnode"
 )
 
 // maxRefreshInterval keeps the heartbeat of the Nodes well under the 40 seconds after which the cluster takes them for dead.
@@ -21,7 +20,7 @@ const maxRefreshInterval = 15 * time.Second
 
 // options are the flags.
 type options struct {
-	virtualNode    virtualnode.Options
+	controllers    controllers.Options
 	leaderElect    bool
 	metricsAddress string
 	probeAddress   string
@@ -40,12 +39,14 @@ func main() {
 }
 
 func (o *options) addFlags(flags *flag.FlagSet) {
-	flags.StringVar(&o.virtualNode.Namespace, "namespace", "spillway-system", "namespace of the Secrets with ECI credentials, and of the leader election")
-	flags.StringVar(&o.virtualNode.Endpoint, "eci-endpoint", "",
+	flags.StringVar(&o.controllers.VirtualNode.Namespace, "namespace", "spillway-system", "namespace of the Secrets with ECI credentials, and of the leader election")
+	flags.StringVar(&o.controllers.VirtualNode.Endpoint, "eci-endpoint", "",
 		"URL that replaces the ECI endpoints of all regions, such as http://127.0.0.1:8080 for the simulator; empty: https://eci.<region>.aliyuncs.com")
-	flags.DurationVar(&o.virtualNode.RefreshInterval, "refresh-interval", 10*time.Second, "how often the capacity of ECI is read: 1s to 15s")
-	flags.DurationVar(&o.virtualNode.MaxAge, "max-capacity-age", time.Minute,
+	flags.DurationVar(&o.controllers.VirtualNode.RefreshInterval, "refresh-interval", 10*time.Second, "how often the capacity of ECI is read: 1s to 15s")
+	flags.DurationVar(&o.controllers.VirtualNode.MaxAge, "max-capacity-age", time.Minute,
 		"how old the capacity of a virtual node may become before it gets no new pods; more than refresh-interval")
+	flags.StringVar(&o.controllers.SchedulerName, "scheduler-name", "spillway-scheduler",
+		"schedulerName of the pods that Spillway places; pods of others are not reported as waiting or held")
 	flags.BoolVar(&o.leaderElect, "leader-elect", true, "act only while holding the lease, so that several replicas can run")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 switches them off")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
@@ -53,7 +54,7 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 
 // validate returns an error that names the flag, its value and what is allowed.
 func (o *options) validate() error {
-	v := &o.virtualNode
+	v := &o.controllers.VirtualNode
 	if v.RefreshInterval < time.Second || v.RefreshInterval > maxRefreshInterval {
 		return fmt.Errorf("--refresh-interval=%s: must be from 1s to %s", v.RefreshInterval, maxRefreshInterval)
 	}
@@ -62,6 +63,9 @@ func (o *options) validate() error {
 	}
 	if v.Namespace == "" {
 		return fmt.Errorf("--namespace=%q: must name a namespace", v.Namespace)
+	}
+	if o.controllers.SchedulerName == "" {
+		return fmt.Errorf("--scheduler-name=%q: must name a profile of the scheduler", o.controllers.SchedulerName)
 	}
 	return nil
 }
@@ -80,7 +84,7 @@ func (o *options) run() error {
 	}
 	managerOptions.LeaderElection = o.leaderElect
 	managerOptions.LeaderElectionID = "spillway-controller"
-	managerOptions.LeaderElectionNamespace = o.virtualNode.Namespace
+	managerOptions.LeaderElectionNamespace = o.controllers.VirtualNode.Namespace
 	managerOptions.LeaderElectionReleaseOnCancel = true
 	managerOptions.Metrics = metricsserver.Options{BindAddress: o.metricsAddress}
 	managerOptions.HealthProbeBindAddress = o.probeAddress
@@ -88,7 +92,7 @@ func (o *options) run() error {
 	if err != nil {
 		return fmt.Errorf("creating the manager: %w", err)
 	}
-	if err := controllers.Setup(mgr, o.virtualNode); err != nil {
+	if err := controllers.Setup(mgr, o.controllers); err != nil {
 		return fmt.Errorf("setting up the controllers: %w", err)
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {

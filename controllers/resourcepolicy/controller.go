@@ -1,26 +1,34 @@
-// Package resourcepolicy reports in the status of every ResourcePolicy whether the scheduler acts on it, and which other policy takes its pods.
+// Package resourcepolicy reports in the status of every ResourcePolicy whether the scheduler acts on it, how full its units are, which pods wait, and
+// what its author may not have meant.
+//
+//   - controller.go: one reconciliation: look, compute, one patch.
+//   - events.go: what concerns which policy.
+//   - pace.go: a policy is looked at once a second at most.
+//   - count.go: which pods count for which unit (pure).
+//   - status.go, amount.go: the numbers of the status (pure).
+//   - conditions.go: the conditions (pure).
+//   - findings.go: what condition Misconfigured is made from.
 package resourcepolicy
 
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/governing"
+	"github.com/spillway-k8s/spillway/controllers/owners"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
@@ -29,42 +37,64 @@ const (
 	Name = "resourcepolicy"
 	// conflictRetry gives the cache time to see the write that was in the way.
 	conflictRetry = time.Second
+	// interval is the shortest time between two looks at a policy, and so between two writes of its status.
+	interval = time.Second
+	// workers is how many policies are looked at at once, so that one that asks for the owners of pods delays no other.
+	workers = 4
 )
+
+// Options are what the controller works with.
+type Options struct {
+	// SchedulerName is the scheduler whose pods can wait or be held.
+	SchedulerName string
+	// Policies are the policies of the cache.
+	Policies *governing.Source
+	// Owners are what the owners of pods select.
+	Owners *owners.Selectors
+}
 
 // Controller keeps the status of ResourcePolicies.
 type Controller struct {
-	client client.Client
+	client  client.Client
+	options Options
+	pace    *pace
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.ResourcePolicy] = &Controller{}
 
-// recreated is a policy that was deleted and created again while the watch was interrupted: it comes as an update.
-var recreated = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() }}
-
 // New returns the controller.
-func New(c client.Client) *Controller { return &Controller{client: c} }
+func New(c client.Client, options Options) *Controller {
+	return &Controller{client: c, options: options, pace: newPace(interval, clock.RealClock{})}
+}
 
-// Register adds the controller to the manager. An edit of one policy concerns all policies of its namespace: it may shadow them, or do so no longer.
+// Register adds the controller to the manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	edited := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, recreated))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
-		For(&v1alpha1.ResourcePolicy{}, edited).
-		Watches(&v1alpha1.ResourcePolicy{}, handler.EnqueueRequestsFromMapFunc(c.policiesOfNamespace), edited).
+		For(&v1alpha1.ResourcePolicy{}, builder.WithPredicates(governing.Edited)).
+		Watches(&v1alpha1.ResourcePolicy{}, handler.EnqueueRequestsFromMapFunc(c.policiesOfNamespace), builder.WithPredicates(governing.Edited)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(c.policyOfPod), builder.WithPredicates(podCounts)).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(c.allPolicies), builder.WithPredicates(nodeMoves)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(c.client, c))
 }
 
 // +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 
-// Reconcile computes the status of a policy and writes it when it changed.
+// Reconcile computes the status of a policy and writes it when it changed. It comes back later when the policy has been looked at just now.
 func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy) (ctrl.Result, error) {
-	policies := &v1alpha1.ResourcePolicyList{}
-	if err := c.client.List(ctx, policies, client.InNamespace(rp.Namespace)); err != nil {
-		return ctrl.Result{}, fmt.Errorf("listing the policies of the namespace: %w", err)
+	if rest := c.pace.wait(client.ObjectKeyFromObject(rp)); rest > 0 {
+		return ctrl.Result{RequeueAfter: rest}, nil
 	}
 	before := rp.DeepCopy()
-	rp.Status = computeStatus(rp, policies.Items)
+	status, err := c.look(ctx, rp)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	rp.Status = status
 	if equality.Semantic.DeepEqual(before.Status, rp.Status) {
 		return ctrl.Result{}, nil
 	}
@@ -72,70 +102,31 @@ func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy)
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := c.client.Status().Patch(ctx, rp, patch); apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
-	} else if err != nil {
+	} else if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("patching the status: %w", err)
 	}
 	return ctrl.Result{}, nil
 }
 
-// policiesOfNamespace returns a request for every policy in the namespace of obj.
-func (c *Controller) policiesOfNamespace(ctx context.Context, obj client.Object) []reconcile.Request {
-	policies := &v1alpha1.ResourcePolicyList{}
-	if err := c.client.List(ctx, policies, client.InNamespace(obj.GetNamespace())); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing the policies of the namespace", "namespace", obj.GetNamespace())
-		return nil
+// look returns the status that a policy should have.
+func (c *Controller) look(ctx context.Context, rp *v1alpha1.ResourcePolicy) (v1alpha1.ResourcePolicyStatus, error) {
+	var none v1alpha1.ResourcePolicyStatus
+	policies, err := c.options.Policies.Policies(ctx, rp.Namespace)
+	if err != nil {
+		return none, err
 	}
-	var requests []reconcile.Request
-	for i := range policies.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&policies.Items[i])})
+	pods, nodes := &corev1.PodList{}, &corev1.NodeList{}
+	if err := c.client.List(ctx, pods, client.InNamespace(rp.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return none, fmt.Errorf("listing the pods of the namespace: %w", err)
 	}
-	return requests
-}
-
-// computeStatus returns the status of a policy among the policies of its namespace.
-func computeStatus(rp *v1alpha1.ResourcePolicy, all []v1alpha1.ResourcePolicy) v1alpha1.ResourcePolicyStatus {
-	status := v1alpha1.ResourcePolicyStatus{ObservedGeneration: rp.Generation, Conditions: slices.Clone(rp.Status.Conditions)}
-	for _, condition := range []metav1.Condition{readyCondition(rp), shadowedCondition(rp, all)} {
-		condition.ObservedGeneration = rp.Generation
-		meta.SetStatusCondition(&status.Conditions, condition)
+	if err := c.client.List(ctx, nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return none, fmt.Errorf("listing nodes: %w", err)
 	}
-	return status
-}
-
-func readyCondition(rp *v1alpha1.ResourcePolicy) metav1.Condition {
-	if errs := placement.Validate(rp); len(errs) > 0 {
-		reason := v1alpha1.ReasonUnsupported
-		if slices.ContainsFunc(errs, func(err *field.Error) bool { return err.Type == field.ErrorTypeInvalid }) {
-			reason = v1alpha1.ReasonInvalid
-		}
-		return metav1.Condition{
-			Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason,
-			Message: fmt.Sprintf("the pods of this policy wait: %v", errs.ToAggregate()),
-		}
+	seen := scene{policy: placement.Compile(rp), policies: policies, pods: pods.Items, nodes: nodes.Items}
+	counted := seen.count(c.options.SchedulerName)
+	lost, err := c.labelsThatLosePods(ctx, seen.policy, counted.unplaced)
+	if err != nil {
+		return none, err
 	}
-	return metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted,
-		Message: "the scheduler acts on this policy",
-	}
-}
-
-func shadowedCondition(rp *v1alpha1.ResourcePolicy, all []v1alpha1.ResourcePolicy) metav1.Condition {
-	var others []*placement.Policy
-	for i := range all {
-		others = append(others, placement.Compile(&all[i]))
-	}
-	winner, same := placement.Compile(rp).ShadowedBy(others)
-	condition := metav1.Condition{Type: v1alpha1.ConditionShadowed, Status: metav1.ConditionTrue}
-	switch {
-	case winner == nil:
-		condition.Status, condition.Reason = metav1.ConditionFalse, v1alpha1.ReasonNotShadowed
-		condition.Message = "no other policy of the namespace is certain to take pods from this one"
-	case same:
-		condition.Reason = v1alpha1.ReasonSameSelector
-		condition.Message = fmt.Sprintf("ResourcePolicy %s has the same selector and goes first: it governs all pods of this policy", winner.Name)
-	default:
-		condition.Reason = v1alpha1.ReasonMoreSpecific
-		condition.Message = fmt.Sprintf("ResourcePolicy %s has this selector and more keys: it governs the pods that carry them all", winner.Name)
-	}
-	return condition
+	return seen.status(rp, counted, lost), nil
 }

@@ -19,6 +19,8 @@ type Key struct {
 	Policy types.UID
 	Group  string
 	Unit   int
+	// Terminating names the count of the terminating pods of all groups instead; Group is empty then.
+	Terminating bool
 }
 
 // Snapshot is the list of nodes to count. A generation is a number that no two states of any nodes share.
@@ -27,8 +29,16 @@ type Snapshot interface {
 	Len() int
 	// Node returns the name and the generation of node i.
 	Node(i int) (name string, generation int64)
-	// Count calls add for every pod on node i that counts, with its requests as a placement vector.
-	Count(i int, add func(key Key, requests []int64))
+	// Count calls add for every pod on node i that counts.
+	Count(i int, add func(key Key, pod Pod))
+}
+
+// Pod is what one pod adds to a count.
+type Pod struct {
+	// Requests is its placement vector.
+	Requests []int64
+	// Priority is its priority.
+	Priority int32
 }
 
 // Ledger is the counts. The zero value is not usable: call New.
@@ -45,6 +55,8 @@ type nodeCount struct {
 	name       string
 	generation int64
 	usages     map[Key]placement.Usage
+	// lowest are the lowest priorities of the counted pods.
+	lowest map[Key]int32
 }
 
 // Change tells what Sync found.
@@ -62,6 +74,18 @@ func New() *Ledger {
 
 // Usage returns the count of a key. The result must not be changed.
 func (l *Ledger) Usage(key Key) placement.Usage { return l.totals[key] }
+
+// Lowest returns the lowest priority of the pods in a count. It looks at every node and is meant for the moment when a unit is found full. It returns
+// false when there are no pods.
+func (l *Ledger) Lowest(key Key) (int32, bool) {
+	lowest, found := int32(0), false
+	for i := range l.nodes {
+		if priority, ok := l.nodes[i].lowest[key]; ok && (!found || priority < lowest) {
+			lowest, found = priority, true
+		}
+	}
+	return lowest, found
+}
 
 // Sync brings the counts up to date with the snapshot. Another epoch (other policies) voids every count. It costs a comparison for each node that
 // did not change.
@@ -124,11 +148,14 @@ func (l *Ledger) realign(snapshot Snapshot) {
 func (l *Ledger) count(snapshot Snapshot, i int) nodeCount {
 	name, generation := snapshot.Node(i)
 	n := nodeCount{name: name, generation: generation}
-	snapshot.Count(i, func(key Key, requests []int64) {
+	snapshot.Count(i, func(key Key, pod Pod) {
 		if n.usages == nil {
-			n.usages = map[Key]placement.Usage{}
+			n.usages, n.lowest = map[Key]placement.Usage{}, map[Key]int32{}
 		}
-		n.usages[key] = n.usages[key].Add(requests)
+		if lowest, ok := n.lowest[key]; !ok || pod.Priority < lowest {
+			n.lowest[key] = pod.Priority
+		}
+		n.usages[key] = n.usages[key].Add(pod.Requests)
 	})
 	for key, usage := range n.usages {
 		l.totals[key] = l.totals[key].Merge(usage)

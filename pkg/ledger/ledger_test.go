@@ -30,10 +30,10 @@ type fakeSnapshot struct {
 func (s *fakeSnapshot) Len() int                   { return len(s.nodes) }
 func (s *fakeSnapshot) Node(i int) (string, int64) { return s.nodes[i].name, s.nodes[i].generation }
 
-func (s *fakeSnapshot) Count(i int, add func(Key, []int64)) {
+func (s *fakeSnapshot) Count(i int, add func(Key, Pod)) {
 	s.counted = append(s.counted, s.nodes[i].name)
 	for _, pod := range s.nodes[i].pods {
-		add(pod.key, pod.requests)
+		add(pod.key, Pod{Requests: pod.requests})
 	}
 }
 

@@ -12,14 +12,11 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
-const (
-	seeds = 200
-	steps = 300
-)
+const steps = 300
 
 // TestSimulation changes a cluster at random and checks after every step that the counts equal a recount from scratch (R4).
 func TestSimulation(t *testing.T) {
-	for seed := range uint64(seeds) {
+	for seed := range uint64(seeds()) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			sim := &simulation{random: rand.New(rand.NewPCG(seed, 0))}
 			l, epoch := New(), int64(0)

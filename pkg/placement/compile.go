@@ -7,9 +7,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 )
+
+// DefaultTimeout is the longest wait in a unit under TimeoutOrExceedMax when the policy names none (source: ACK, whenTryNextUnits).
+const DefaultTimeout = 15 * time.Minute
 
 // Policy is a compiled ResourcePolicy. Immutable.
 type Policy struct {
@@ -23,29 +27,17 @@ type Policy struct {
 
 	created  time.Time
 	selector []label
+	// tryNext, in ACK's documented spelling, and timeout are whenTryNextUnits.
+	tryNext v1alpha1.TryNextPolicy
+	timeout time.Duration
+	// preemptFirst is preemptPolicy BeforeNextUnit.
+	preemptFirst bool
+	// ignorePrevious and ignoreTerminating leave pods out of the counts.
+	ignorePrevious, ignoreTerminating bool
 	// groupKeys are the matchLabelKeys.
 	groupKeys []string
 	// tracked are the resources with a cap in at least one unit, sorted.
 	tracked []corev1.ResourceName
-}
-
-// Unit is a compiled unit. Immutable.
-type Unit struct {
-	// Index is the place of the unit in the order, from 0.
-	Index int
-	// ID tells the unit from the others of its policy and stays the same when units are reordered: it is recorded on pods (R3).
-	ID string
-	// Nodes are the nodes of the unit (R2).
-	Nodes NodeSet
-
-	// maxPods is the cap on pods, or NoCap.
-	maxPods int64
-	// maxTexts are the caps of maxRequests as the user wrote them.
-	maxTexts []string
-	// maxRequests are the caps on sums of requests in the order of Policy.tracked, each an amount or NoCap.
-	maxRequests []int64
-	// title is how messages name the unit: "ecs, paidtype=subscription".
-	title string
 }
 
 // Compile turns a ResourcePolicy into a Policy. It never fails: a spec that cannot be acted on yields a Policy with a Refusal.
@@ -57,7 +49,12 @@ func Compile(rp *v1alpha1.ResourcePolicy) *Policy {
 		created:   rp.CreationTimestamp.Time,
 		selector:  sortedLabels(rp.Spec.Selector),
 		tracked:   trackedResources(rp.Spec.Units),
+
+		preemptFirst:      rp.Spec.PreemptPolicy == v1alpha1.PreemptBeforeNextUnit,
+		ignorePrevious:    ptr.Deref(rp.Spec.IgnorePreviousPod, false),
+		ignoreTerminating: ptr.Deref(rp.Spec.IgnoreTerminatingPod, true),
 	}
+	p.tryNext, p.timeout = compileTryNext(rp.Spec.WhenTryNextUnits)
 	if errs := Validate(rp); len(errs) > 0 {
 		p.Refusal = fmt.Sprintf("ResourcePolicy %s is refused: %v", rp.Name, errs[0])
 		if more := len(errs) - 1; more > 0 {
@@ -67,35 +64,35 @@ func Compile(rp *v1alpha1.ResourcePolicy) *Policy {
 	for _, key := range rp.Spec.MatchLabelKeys {
 		p.groupKeys = append(p.groupKeys, string(key))
 	}
-	ids := map[string]int{}
+	titles := map[string]int{}
 	for i := range rp.Spec.Units {
 		unit := compileUnit(i, &rp.Spec.Units[i], p.tracked)
-		ids[unit.ID]++
-		if n := ids[unit.ID]; n > 1 {
-			unit.ID = fmt.Sprintf("%s #%d", unit.ID, n)
+		titles[unit.Title]++
+		if n := titles[unit.Title]; n > 1 {
+			unit.Title = fmt.Sprintf("%s #%d", unit.Title, n)
 		}
 		p.Units = append(p.Units, unit)
 	}
 	return p
 }
 
-func compileUnit(index int, spec *v1alpha1.Unit, tracked []corev1.ResourceName) Unit {
-	nodes := newNodeSet(spec)
-	unit := Unit{Index: index, ID: nodes.Key, Nodes: nodes, maxPods: NoCap, title: string(spec.Resource)}
-	for _, l := range nodes.labels {
-		unit.title += ", " + l.key + "=" + l.value
+// compileTryNext returns the rule of whenTryNextUnits and its timeout, with the defaults that ACK documents.
+func compileTryNext(when *v1alpha1.WhenTryNextUnits) (v1alpha1.TryNextPolicy, time.Duration) {
+	rule, timeout := v1alpha1.TryNextLackResourceOrExceedMax, DefaultTimeout
+	if when == nil {
+		return rule, timeout
 	}
-	if spec.Max != nil {
-		unit.maxPods = int64(*spec.Max)
+	if when.Timeout != nil {
+		timeout = when.Timeout.Duration
 	}
-	for _, name := range tracked {
-		limit, text := NoCap, ""
-		if quantity, ok := spec.MaxResources[name]; ok {
-			limit, text = Amount(name, quantity.Quantity), quantity.String()
-		}
-		unit.maxRequests, unit.maxTexts = append(unit.maxRequests, limit), append(unit.maxTexts, text)
+	switch when.Policy {
+	case "":
+	case v1alpha1.TryNextLackResourceAndNoterminating:
+		rule = v1alpha1.TryNextLackResourceAndNoTerminating
+	default:
+		rule = when.Policy
 	}
-	return unit
+	return rule, timeout
 }
 
 // trackedResources returns the resources that any of the units caps, sorted.

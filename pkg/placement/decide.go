@@ -2,58 +2,56 @@ package placement
 
 import (
 	"fmt"
-	"strings"
+	"time"
+
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 )
 
-// Room says whether a unit has a node that can take the pod.
-type Room int
-
-const (
-	// RoomYes means that at least one node of the unit has room, as far as a cheap look can tell.
-	RoomYes Room = iota
-	// RoomNoNodes means that no node of the cluster is in the unit.
-	RoomNoNodes
-	// RoomNone means that every node of the unit lacks room.
-	RoomNone
-	// RoomRefused means that the nodes with room refuse the pod: they are cordoned, or have a taint or lack a label.
-	RoomRefused
-	// RoomUnfit means that nodes seemed to have room, but the scheduler's other filters refused them all.
-	RoomUnfit
-)
-
-// String returns the words that explain to a user why a unit was passed over.
-func (r Room) String() string {
-	switch r {
-	case RoomYes:
-		return "has room"
-	case RoomNoNodes:
-		return "no node is in this unit"
-	case RoomNone:
-		return "no node has room for the pod"
-	case RoomRefused:
-		return "nodes with room are closed to the pod by a cordon, a taint or their labels"
-	case RoomUnfit:
-		return "no node passes all filters for the pod"
-	default:
-		return fmt.Sprintf("Room(%d)", int(r))
-	}
-}
-
-// View is what a decision needs to know about the cluster. Asking may cost something, so a decision asks in order and stops early.
+// View is what a decision needs to know about the cluster and the pod. Asking may cost something, so a decision asks in order and stops early.
 type View interface {
 	// Usage returns what the pod's group has in the unit now.
 	Usage(unit int) Usage
+	// Terminating returns how many pods of the policy, of all groups, are terminating in the unit.
+	Terminating(unit int) int64
 	// Room tells whether a node of the unit can take the pod now.
 	Room(unit int) Room
+	// Barred returns why the pod can never be placed in the unit, in words that follow the unit's name; empty when it can.
+	Barred(unit int) string
+	// Since returns when the pod first failed in the unit (R6), in whole seconds. If the clock does not run, it is started, or the result is zero.
+	Since(unit int, start bool) time.Time
+	// Preempt tells whether preemption has still to be tried in the unit before the pod goes on (R8, BeforeNextUnit).
+	Preempt(unit int) bool
+	// Nominated tells whether the pod has preempted others in the unit and they have not all ended yet (R8).
+	Nominated(unit int) bool
 }
 
-// Decision is the unit of a pod, and why the units before it were passed over.
-type Decision struct {
-	// Unit is the index of the chosen unit, or -1 when no unit can take the pod.
-	Unit int
+// Outcome says what happens to a pod.
+type Outcome int
 
-	policy   *Policy
-	verdicts []verdict
+const (
+	// Placed means that the pod is placed on a node of the unit, if the filters of other plugins let it.
+	Placed Outcome = iota
+	// Waiting means that the pod stays where it is: for a node, a timeout, or pods that terminate (R6).
+	Waiting
+	// Preempting means that preemption is tried in the unit before the pod goes on (R8, BeforeNextUnit).
+	Preempting
+	// Failed means that no unit can take the pod, and at least one is not full.
+	Failed
+	// Held means that every unit is full (R7).
+	Held
+)
+
+// Decision is what happens to a pod, and why the units before the chosen one were passed over.
+type Decision struct {
+	Outcome Outcome
+	// Unit is the index of the unit that the outcome is about; -1 for Failed and Held.
+	Unit int
+	// Until is when the wait ends by itself; zero when only an event ends it.
+	Until time.Time
+
+	policy    *Policy
+	verdicts  []verdict
+	needsRoom bool
 }
 
 type verdict struct {
@@ -61,52 +59,187 @@ type verdict struct {
 	why  string
 }
 
-// Decide picks the first unit that is not full (R4) and has a node with room (R5, whenTryNextUnits LackResourceOrExceedMax). requests is the pod's
+// Decide picks the first unit that is not full (R4) and has a node with room (R5), as far as whenTryNextUnits allows (R6). requests is the pod's
 // Vector.
-func (p *Policy) Decide(requests []int64, view View) Decision {
-	d := Decision{Unit: -1, policy: p}
+func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
+	d := Decision{Outcome: Held, Unit: -1, policy: p}
 	for i := range p.Units {
-		why := p.full(&p.Units[i], view.Usage(i), requests)
+		unit := &p.Units[i]
+		why, full := view.Barred(i), false
+		if why == "" {
+			why = p.fullWords(i, view.Usage(i), requests)
+			full = why != ""
+		}
 		if why == "" {
 			room := view.Room(i)
 			if room == RoomYes {
-				d.Unit = i
+				d.Outcome, d.Unit = Placed, i
 				return d
 			}
+			d.needsRoom = d.needsRoom || room != RoomUnfit
 			why = room.String()
 		}
-		d.verdicts = append(d.verdicts, verdict{unit: i, why: why})
+		if !full {
+			d.Outcome = Failed
+		}
+		if words, stops := d.stops(unit, view); stops {
+			d.add(i, why+words)
+			return d
+		}
+		wait := p.wait(unit, full, view, now)
+		if wait.words != "" {
+			why += ", " + wait.words
+		}
+		d.add(i, why)
+		if wait.stays {
+			d.Outcome, d.Unit, d.Until = Waiting, i, wait.until
+			return d
+		}
 	}
 	return d
+}
+
+// stops tells whether preemption ends the walk in a unit that cannot take the pod: its victims have still to end, or it has still to be tried there.
+func (d *Decision) stops(unit *Unit, view View) (words string, stops bool) {
+	switch {
+	case view.Nominated(unit.Index):
+		d.Outcome, d.Unit = Waiting, unit.Index
+		return ", waits for the pods that it preempted to end", true
+	case d.policy.preemptFirst && !unit.noPreemption && view.Preempt(unit.Index):
+		d.Outcome, d.Unit = Preempting, unit.Index
+		return "", true
+	default:
+		return "", false
+	}
+}
+
+func (d *Decision) add(unit int, why string) {
+	d.verdicts = append(d.verdicts, verdict{unit: unit, why: why})
+}
+
+// wait is what whenTryNextUnits says about a unit that cannot take a pod.
+type wait struct {
+	// stays is true when the pod may not go on.
+	stays bool
+	// until is when it may; zero when only an event can tell.
+	until time.Time
+	words string
+}
+
+// wait applies whenTryNextUnits to a unit that cannot take the pod (R6; source: ACK, whenTryNextUnits). Behind the last unit there is nothing to wait
+// for: the pod has failed.
+func (p *Policy) wait(unit *Unit, full bool, view View, now time.Time) wait {
+	if unit.Index == len(p.Units)-1 {
+		return wait{}
+	}
+	switch p.tryNext {
+	case v1alpha1.TryNextExceedMax:
+		if !full && unit.HasCap() {
+			return wait{stays: true, words: "waits for a node"}
+		}
+	case v1alpha1.TryNextTimeoutOrExceedMax:
+		if !p.hasClock(unit) {
+			return wait{}
+		}
+		since := view.Since(unit.Index, !full)
+		until := since.Add(p.timeout)
+		switch {
+		case since.IsZero():
+		case !full && now.Before(until):
+			return wait{stays: true, until: until, words: clockWords(waitsSince, since, p.timeout)}
+		default:
+			return wait{words: clockWords(waitedSince, since, p.timeout)}
+		}
+	case v1alpha1.TryNextLackResourceAndNoTerminating:
+		if view.Terminating(unit.Index) > 0 {
+			return wait{stays: true, words: "waits for its terminating pods"}
+		}
+	}
+	return wait{}
+}
+
+// NeedsRoom tells whether a unit that is not full lacks a node with room for the pod, so that a new node may help it.
+func (d *Decision) NeedsRoom() bool { return d.needsRoom }
+
+// hasClock tells whether pods wait in the unit for the timeout (source: ACK, whenTryNextUnits TimeoutOrExceedMax).
+func (p *Policy) hasClock(unit *Unit) bool {
+	return p.tryNext == v1alpha1.TryNextTimeoutOrExceedMax && p.timeout > 0 && !unit.noWait && (unit.HasCap() || unit.waitLabel) && unit.Index < len(p.Units)-1
 }
 
 // Message explains in one sentence why each unit before the chosen one was passed over (R12), such as
 // "unit 0 (ecs, paidtype=subscription): full, max 2; unit 1 (eci): no node has room for the pod". It has no moving numbers, so that it stays the
 // same while the situation is the same.
 func (d *Decision) Message() string {
-	var words []string
+	var words string
 	for _, v := range d.verdicts {
-		words = append(words, fmt.Sprintf("unit %d (%s): %s", v.unit, d.policy.Units[v.unit].title, v.why))
+		if words != "" {
+			words += "; "
+		}
+		words += fmt.Sprintf("unit %d (%s): %s", v.unit, d.policy.Units[v.unit].Title, v.why)
 	}
-	return strings.Join(words, "; ")
+	return words
 }
 
-// full tells in words which cap of the unit keeps the pod out (R4). Empty: none does.
-func (p *Policy) full(unit *Unit, usage Usage, requests []int64) string {
-	if unit.maxPods != NoCap && usage.Pods >= unit.maxPods {
-		return fmt.Sprintf("full, max %d", unit.maxPods)
-	}
-	for i, limit := range unit.maxRequests {
-		if limit == NoCap || requests[i] == 0 {
-			continue
-		}
-		used := int64(0)
-		if i < len(usage.Requests) {
-			used = usage.Requests[i]
-		}
-		if Plus(used, requests[i]) > limit {
-			return fmt.Sprintf("full, maxResources %s %s leaves no room for the pod", p.tracked[i], unit.maxTexts[i])
+// FullForAll tells whether every unit is full for a pod with these requests, given what its group has in each (R7).
+func (p *Policy) FullForAll(requests []int64, usage func(unit int) Usage) bool {
+	return p.FirstOpen(requests, usage) < 0
+}
+
+// FirstOpen returns the first unit that is not full for a pod with these requests, or -1.
+func (p *Policy) FirstOpen(requests []int64, usage func(unit int) Usage) int {
+	for i := range p.Units {
+		if !p.Full(i, usage(i), requests) {
+			return i
 		}
 	}
-	return ""
+	return -1
+}
+
+// HeldMessage explains why a pod with these requests is held (R7, R12). since returns when the pod first failed in a unit, or zero: the message keeps its
+// clocks.
+func (p *Policy) HeldMessage(requests []int64, since func(unit int) time.Time) string {
+	d := Decision{policy: p}
+	for i := range p.Units {
+		why := p.fullWords(i, p.filled(&p.Units[i]), requests)
+		if begin := since(i); p.hasClock(&p.Units[i]) && !begin.IsZero() {
+			why += ", " + clockWords(waitedSince, begin, p.timeout)
+		}
+		d.add(i, why)
+	}
+	return d.Message()
+}
+
+// filled returns a usage that reaches all caps of the unit.
+func (p *Policy) filled(unit *Unit) Usage {
+	usage := Usage{Pods: unit.maxPods}
+	for _, limit := range unit.maxRequests {
+		usage.Requests = append(usage.Requests, max(limit, 0))
+	}
+	return usage
+}
+
+// PreemptsFirst tells whether preemption is tried in each unit before going on (R8, BeforeNextUnit).
+func (p *Policy) PreemptsFirst() bool { return p.preemptFirst }
+
+// VectorLen is the length of the placement vectors of the policy.
+func (p *Policy) VectorLen() int { return len(p.tracked) }
+
+// HasCaps tells whether a unit of the policy has a cap.
+func (p *Policy) HasCaps() bool {
+	for i := range p.Units {
+		if p.Units[i].HasCap() {
+			return true
+		}
+	}
+	return false
+}
+
+// CanHold tells whether pods of the policy can be held: every unit has a cap.
+func (p *Policy) CanHold() bool {
+	for i := range p.Units {
+		if !p.Units[i].HasCap() {
+			return false
+		}
+	}
+	return true
 }

@@ -68,9 +68,9 @@ func (p *Policy) ShadowedBy(others []*Policy) (winner *Policy, same bool) {
 	return winner, same
 }
 
-func hasAll(labels, wanted []label) bool {
+func hasAll(set, wanted []label) bool {
 	for _, l := range wanted {
-		if !slices.Contains(labels, l) {
+		if !slices.Contains(set, l) {
 			return false
 		}
 	}
@@ -95,24 +95,18 @@ func (p *Policy) Group(podLabels map[string]string) (string, error) {
 	return group.String(), nil
 }
 
-// UnitByID returns the index of the unit with the ID, or -1.
-func (p *Policy) UnitByID(id string) int {
-	return slices.IndexFunc(p.Units, func(u Unit) bool { return u.ID == id })
-}
-
-// UnitOfBoundPod returns the index of the unit that a pod on a node counts for (R3): the recorded unit if the policy still has it and it still
-// contains the node, otherwise the first unit that contains the node. It returns -1 when no unit does.
-func (p *Policy) UnitOfBoundPod(recordedID string, nodeLabels map[string]string) int {
-	first := -1
-	for i := range p.Units {
-		unit := &p.Units[i]
-		if unit.ID != recordedID && first >= 0 || !unit.Nodes.Contains(nodeLabels) {
-			continue
-		}
-		if unit.ID == recordedID {
-			return i
-		}
-		first = i
+// Takes returns the policy that would govern a pod of p once labels are written on it, if that is another one (R1); otherwise nil.
+func (p *Policies) Takes(from *Policy, podLabels, written map[string]string) *Policy {
+	if len(written) == 0 {
+		return nil
 	}
-	return first
+	merged := maps.Clone(podLabels)
+	if merged == nil {
+		merged = map[string]string{}
+	}
+	maps.Copy(merged, written)
+	if governing := p.Governing(from.Namespace, merged); governing != nil && governing.UID != from.UID {
+		return governing
+	}
+	return nil
 }

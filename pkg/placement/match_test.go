@@ -133,36 +133,6 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-func TestUnitOfBoundPod(t *testing.T) {
-	policy := Compile(wrappers.MakePolicy("p").
-		Unit(wrappers.ECS().On("pool", "a")).
-		Unit(wrappers.ECS()).
-		Unit(wrappers.ECI()).Obj())
-	cases := map[string]struct {
-		recorded string
-		node     map[string]string
-		want     int
-	}{
-		"no record: the first unit that contains the node": {node: map[string]string{"pool": "a"}, want: 0},
-		"the recorded unit also contains the node":         {recorded: "ecs", node: map[string]string{"pool": "a"}, want: 1},
-		"the recorded unit does not contain it any more":   {recorded: "ecs pool=a", node: map[string]string{"pool": "b"}, want: 1},
-		"the recorded unit is not in the policy any more":  {recorded: "ecs pool=z", node: map[string]string{"pool": "a"}, want: 0},
-		"a virtual node": {node: map[string]string{"type": "virtual-kubelet", "pool": "a"}, want: 2},
-		"a VNode":        {node: map[string]string{"k8s.aliyun.com/vnode": "true"}, want: 2},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			if got := policy.UnitOfBoundPod(tc.recorded, tc.node); got != tc.want {
-				t.Errorf("unit = %d, want %d", got, tc.want)
-			}
-		})
-	}
-	onlyECI := Compile(wrappers.MakePolicy("p").Unit(wrappers.ECI()).Obj())
-	if got := onlyECI.UnitOfBoundPod("", nil); got != -1 {
-		t.Errorf("a node outside all units: unit = %d, want -1", got)
-	}
-}
-
 func TestUnitIDsDifferAndSurviveReordering(t *testing.T) {
 	ids := func(p *wrappers.Policy) (ids []string) {
 		for _, u := range Compile(p.Obj()).Units {
@@ -171,8 +141,10 @@ func TestUnitIDsDifferAndSurviveReordering(t *testing.T) {
 		return ids
 	}
 	labelled := wrappers.ECS().On("b", "2").On("a", "1")
-	got := ids(wrappers.MakePolicy("p").Unit(labelled).Unit(wrappers.ECS()).Unit(wrappers.ECI()).Unit(wrappers.ECS()))
-	if diff := cmp.Diff([]string{"ecs a=1 b=2", "ecs", "eci", "ecs #2"}, got); diff != "" {
+	got := ids(wrappers.MakePolicy("p").Unit(labelled).Unit(wrappers.ECS()).Unit(wrappers.ECI()).
+		Unit(wrappers.ECS().PodLabel("c", "3").PodAnnotation("d", "4")).Unit(wrappers.ECS().Where("e", "In", "6", "5")).Unit(wrappers.ECI().Named("spill")))
+	want := []string{"ecs a=1 b=2", "ecs", "eci", "ecs label:c=3 annotation:d=4", "ecs e in (5,6)", "spill"}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("IDs (-want +got):\n%s", diff)
 	}
 	reordered := ids(wrappers.MakePolicy("p").Unit(wrappers.ECI()).Unit(labelled))

@@ -62,11 +62,11 @@ func TestAmount(t *testing.T) {
 func TestAnAbsurdRequestFillsACap(t *testing.T) {
 	policy := Compile(wrappers.MakePolicy("p").Unit(wrappers.ECS().MaxResource("cpu", "4")).Obj())
 	absurd := policy.Vector(corev1.ResourceList{"cpu": resource.MustParse("9223372036854776")})
-	if got := policy.Decide(absurd, &fixedView{usage: make([]Usage, 1), room: []Room{RoomYes}}); got.Unit != -1 {
+	if got := policy.Decide(absurd, &fixedView{usage: make([]Usage, 1), room: []Room{RoomYes}}, begin); got.Unit != -1 {
 		t.Error("a request of 9e15 cpu is let into a unit of 4")
 	}
 	view := &fixedView{usage: []Usage{Usage{}.Add(absurd)}, room: []Room{RoomYes}}
-	if got := policy.Decide(policy.Vector(corev1.ResourceList{"cpu": resource.MustParse("1")}), view); got.Unit != -1 {
+	if got := policy.Decide(policy.Vector(corev1.ResourceList{"cpu": resource.MustParse("1")}), view, begin); got.Unit != -1 {
 		t.Error("a pod is let in beside one of 9e15 cpu")
 	}
 }

@@ -1,10 +1,13 @@
 package placement
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -13,8 +16,14 @@ import (
 // resourceNames says what maxResources can name. A typo such as "cpus" would be a cap that caps nothing.
 const resourceNames = "must be cpu, memory, ephemeral-storage, hugepages-<size> or a name with a domain such as nvidia.com/gpu"
 
+// nodeRequirements says what matchExpressions can be.
+const nodeRequirements = "must be a label key with values that fit its operator: one or more for In and NotIn, one integer for Gt and Lt, none for Exists and DoesNotExist"
+
 // notActedOn ends the message about a field that ACK's API has and this version of Spillway does not act on.
 const notActedOn = "Spillway does not act on this field yet: remove it"
+
+// resourceTypes are the resources that units can name. ACK's own CRD may be installed, which admits others.
+var resourceTypes = []v1alpha1.ResourceType{v1alpha1.ResourceACS, v1alpha1.ResourceECI, v1alpha1.ResourceECS, v1alpha1.ResourceElastic}
 
 // Validate returns an error for every field of a ResourcePolicy that cannot be acted on: of type Invalid for a value that never can, of type
 // NotSupported or Forbidden for what this version does not act on. A policy with errors is refused as a whole: to ignore a field silently would place
@@ -22,15 +31,6 @@ const notActedOn = "Spillway does not act on this field yet: remove it"
 func Validate(rp *v1alpha1.ResourcePolicy) field.ErrorList {
 	spec, path := &rp.Spec, field.NewPath("spec")
 	var errs field.ErrorList
-	if spec.PreemptPolicy == v1alpha1.PreemptBeforeNextUnit {
-		errs = append(errs, field.NotSupported(path.Child("preemptPolicy"), spec.PreemptPolicy, []v1alpha1.PreemptPolicy{v1alpha1.PreemptAfterAllUnits}))
-	}
-	if spec.IgnorePreviousPod != nil && *spec.IgnorePreviousPod {
-		errs = append(errs, field.NotSupported(path.Child("ignorePreviousPod"), "true", []string{"false"}))
-	}
-	if spec.IgnoreTerminatingPod != nil && !*spec.IgnoreTerminatingPod {
-		errs = append(errs, field.NotSupported(path.Child("ignoreTerminatingPod"), "false", []string{"true"}))
-	}
 	errs = append(errs, validateWhenTryNextUnits(spec.WhenTryNextUnits, path.Child("whenTryNextUnits"))...)
 	if len(spec.MatchExpressions) > 0 {
 		errs = append(errs, field.Forbidden(path.Child("matchExpressions"), notActedOn))
@@ -38,8 +38,15 @@ func Validate(rp *v1alpha1.ResourcePolicy) field.ErrorList {
 	if spec.ConsumerRef != nil {
 		errs = append(errs, field.Forbidden(path.Child("consumerRef"), notActedOn))
 	}
+	names := sets.New[string]()
 	for i := range spec.Units {
-		errs = append(errs, validateUnit(&spec.Units[i], path.Child("units").Index(i))...)
+		unit, at := &spec.Units[i], path.Child("units").Index(i)
+		if unit.Name != "" && names.Has(unit.Name) {
+			errs = append(errs, field.Invalid(at.Child("name"), unit.Name, "another unit has this name: names must differ"))
+		}
+		names.Insert(unit.Name)
+		errs = append(errs, validateUnit(unit, at)...)
+		errs = append(errs, validateWritten(spec, unit, at)...)
 	}
 	return errs
 }
@@ -49,19 +56,24 @@ func validateWhenTryNextUnits(when *v1alpha1.WhenTryNextUnits, path *field.Path)
 		return nil
 	}
 	var errs field.ErrorList
-	if when.Policy != "" && when.Policy != v1alpha1.TryNextLackResourceOrExceedMax {
-		errs = append(errs, field.NotSupported(path.Child("policy"), when.Policy, []v1alpha1.TryNextPolicy{v1alpha1.TryNextLackResourceOrExceedMax}))
-	}
-	if when.Timeout != nil {
-		errs = append(errs, field.Forbidden(path.Child("timeout"), notActedOn))
+	if when.Policy == v1alpha1.TryNextTimeout {
+		errs = append(errs, field.NotSupported(path.Child("policy"), when.Policy, []v1alpha1.TryNextPolicy{
+			v1alpha1.TryNextLackResourceOrExceedMax, v1alpha1.TryNextExceedMax, v1alpha1.TryNextTimeoutOrExceedMax,
+			v1alpha1.TryNextLackResourceAndNoTerminating,
+		}))
 	}
 	return errs
 }
 
 func validateUnit(unit *v1alpha1.Unit, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if unit.Resource != v1alpha1.ResourceECS && unit.Resource != v1alpha1.ResourceECI {
-		errs = append(errs, field.NotSupported(path.Child("resource"), unit.Resource, []v1alpha1.ResourceType{v1alpha1.ResourceECI, v1alpha1.ResourceECS}))
+	if !slices.Contains(resourceTypes, unit.Resource) {
+		errs = append(errs, field.NotSupported(path.Child("resource"), unit.Resource, resourceTypes))
+	}
+	for i := range unit.MatchExpressions {
+		if _, err := newRequirement(&unit.MatchExpressions[i]); err != nil {
+			errs = append(errs, field.Invalid(path.Child("matchExpressions").Index(i), unit.MatchExpressions[i].Key, nodeRequirements))
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(unit.MaxResources)) {
 		if !isResourceName(string(name)) {
@@ -71,17 +83,32 @@ func validateUnit(unit *v1alpha1.Unit, path *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(path.Child("maxResources").Key(string(name)), quantity.String(), "must be more than 0, such as 10 or 20Gi"))
 		}
 	}
-	if len(unit.PodLabels) > 0 {
-		errs = append(errs, field.Forbidden(path.Child("podLabels"), notActedOn))
-	}
-	if len(unit.PodAnnotations) > 0 {
-		errs = append(errs, field.Forbidden(path.Child("podAnnotations"), notActedOn))
-	}
 	if unit.SpotInstance != nil {
 		errs = append(errs, field.Forbidden(path.Child("spotInstance"), notActedOn))
 	}
 	if unit.ScaleInWeight != nil {
 		errs = append(errs, field.Forbidden(path.Child("scaleInWeight"), notActedOn))
+	}
+	return errs
+}
+
+// validateWritten refuses what a unit would write on pods and must not: labels that decide which policy governs them and in which group, and the
+// annotations that Spillway keeps its record in.
+func validateWritten(spec *v1alpha1.ResourcePolicySpec, unit *v1alpha1.Unit, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, l := range writtenLabels(unit.PodLabels) {
+		at := path.Child("podLabels").Key(l.key)
+		if value, ok := spec.Selector[l.key]; ok && string(value) != l.value {
+			errs = append(errs, field.Invalid(at, l.value, fmt.Sprintf("would take the pods out of the policy, whose selector requires %s=%s", l.key, value)))
+		}
+		if slices.Contains(spec.MatchLabelKeys, v1alpha1.LabelKey(l.key)) {
+			errs = append(errs, field.Invalid(at, l.value, "would change the group of the pods: the key is one of matchLabelKeys"))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(unit.PodAnnotations)) {
+		if key == corev1.PodDeletionCost || strings.HasPrefix(key, v1alpha1.AnnotationPrefix) {
+			errs = append(errs, field.Invalid(path.Child("podAnnotations").Key(key), string(unit.PodAnnotations[key]), "this annotation is written by Spillway itself"))
+		}
 	}
 	return errs
 }

@@ -25,29 +25,52 @@ func TestValidate(t *testing.T) {
 			spec.IgnorePreviousPod, spec.IgnoreTerminatingPod = ptr.To(false), ptr.To(true)
 			spec.WhenTryNextUnits = &v1alpha1.WhenTryNextUnits{Policy: v1alpha1.TryNextLackResourceOrExceedMax}
 		}},
-		"preemptPolicy": {
-			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.PreemptPolicy = v1alpha1.PreemptBeforeNextUnit },
-			want: `spec.preemptPolicy: Unsupported value: "BeforeNextUnit": supported values: "AfterAllUnits"`,
-		},
-		"ignorePreviousPod": {
-			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.IgnorePreviousPod = ptr.To(true) },
-			want: `spec.ignorePreviousPod: Unsupported value: "true": supported values: "false"`,
-		},
-		"ignoreTerminatingPod": {
-			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.IgnoreTerminatingPod = ptr.To(false) },
-			want: `spec.ignoreTerminatingPod: Unsupported value: "false": supported values: "true"`,
-		},
+		"every field that ACK documents": {edit: func(spec *v1alpha1.ResourcePolicySpec) {
+			spec.PreemptPolicy = v1alpha1.PreemptBeforeNextUnit
+			spec.IgnorePreviousPod, spec.IgnoreTerminatingPod = ptr.To(true), ptr.To(false)
+			spec.WhenTryNextUnits = &v1alpha1.WhenTryNextUnits{
+				Policy: v1alpha1.TryNextLackResourceAndNoterminating, Timeout: &metav1.Duration{Duration: time.Minute},
+			}
+			spec.Units[0] = wrappers.Elastic().PodLabel("a", "b").PodAnnotation("a", "b").Unit
+			spec.Units[1] = wrappers.ACS().PodLabel(v1alpha1.LabelWait, "true").Unit
+		}},
 		"whenTryNextUnits.policy": {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) {
-				spec.WhenTryNextUnits = &v1alpha1.WhenTryNextUnits{Policy: v1alpha1.TryNextLackResourceAndNoterminating}
+				spec.WhenTryNextUnits = &v1alpha1.WhenTryNextUnits{Policy: v1alpha1.TryNextTimeout}
 			},
-			want: `spec.whenTryNextUnits.policy: Unsupported value: "LackResourceAndNoterminating": supported values: "LackResourceOrExceedMax"`,
+			want: `spec.whenTryNextUnits.policy: Unsupported value: "Timeout": supported values: "LackResourceOrExceedMax", "ExceedMax", "TimeoutOrExceedMax", "LackResourceAndNoTerminating"`,
 		},
-		"whenTryNextUnits.timeout": {
+		"a resource that only ACK's CRD has": {
+			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0].Resource = "idc" },
+			want: `spec.units[0].resource: Unsupported value: "idc": supported values: "acs", "eci", "ecs", "elastic"`,
+		},
+		"two units of one name": {
+			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0].Name, spec.Units[1].Name = "a", "a" },
+			want: `spec.units[1].name: Invalid value: "a": another unit has this name: names must differ`,
+		},
+		"an expression that no label can meet": {
+			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0] = wrappers.ECS().Where("a", "In").Unit },
+			want: `spec.units[0].matchExpressions[0]: Invalid value: "a": ` + nodeRequirements,
+		},
+		"podLabels against the selector": {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) {
-				spec.WhenTryNextUnits = &v1alpha1.WhenTryNextUnits{Timeout: &metav1.Duration{Duration: time.Minute}}
+				spec.Selector = v1alpha1.LabelSet{"app": "web"}
+				spec.Units[0] = wrappers.ECS().PodLabel("app", "other").Unit
 			},
-			want: "spec.whenTryNextUnits.timeout: Forbidden: " + notActedOn,
+			want: `spec.units[0].podLabels[app]: Invalid value: "other": would take the pods out of the policy, whose selector requires app=web`,
+		},
+		"podLabels with a key of matchLabelKeys": {
+			edit: func(spec *v1alpha1.ResourcePolicySpec) {
+				spec.MatchLabelKeys = []v1alpha1.LabelKey{"version"}
+				spec.Units[0] = wrappers.ECS().PodLabel("version", "1").Unit
+			},
+			want: `spec.units[0].podLabels[version]: Invalid value: "1": would change the group of the pods: the key is one of matchLabelKeys`,
+		},
+		"podAnnotations that are Spillway's": {
+			edit: func(spec *v1alpha1.ResourcePolicySpec) {
+				spec.Units[0] = wrappers.ECS().PodAnnotation(corev1.PodDeletionCost, "1").Unit
+			},
+			want: `spec.units[0].podAnnotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: "1": this annotation is written by Spillway itself`,
 		},
 		"matchExpressions": {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) {
@@ -58,24 +81,6 @@ func TestValidate(t *testing.T) {
 		"consumerRef": {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.ConsumerRef = &corev1.ObjectReference{} },
 			want: "spec.consumerRef: Forbidden: " + notActedOn,
-		},
-		"elastic": {
-			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[1].Resource = v1alpha1.ResourceElastic },
-			want: `spec.units[1].resource: Unsupported value: "elastic": supported values: "eci", "ecs"`,
-		},
-		"acs": {
-			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0].Resource = v1alpha1.ResourceACS },
-			want: `spec.units[0].resource: Unsupported value: "acs": supported values: "eci", "ecs"`,
-		},
-		"podLabels": {
-			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0].PodLabels = v1alpha1.LabelSet{"a": "b"} },
-			want: "spec.units[0].podLabels: Forbidden: " + notActedOn,
-		},
-		"podAnnotations": {
-			edit: func(spec *v1alpha1.ResourcePolicySpec) {
-				spec.Units[0].PodAnnotations = map[string]v1alpha1.AnnotationValue{"a": "b"}
-			},
-			want: "spec.units[0].podAnnotations: Forbidden: " + notActedOn,
 		},
 		"spotInstance": {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0].SpotInstance = ptr.To(false) },

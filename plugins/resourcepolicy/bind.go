@@ -2,10 +2,14 @@ package resourcepolicy
 
 import (
 	"context"
+	"errors"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -13,20 +17,35 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
+// settleInterval is how often the API server is asked what has become of a Binding whose answer was lost.
+const settleInterval = 500 * time.Millisecond
+
 // Reserve remembers the unit of the pod until its binding comes back: from now on the snapshot shows the pod on its node, without the annotation.
-func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ string) *fwk.Status {
+func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *corev1.Pod, nodeName string) *fwk.Status {
 	if s := stateOf(state); s != nil {
-		pl.inflight.place(pod.UID, s.unit.ID)
+		assumed := *pod
+		assumed.Spec.NodeName = nodeName
+		pl.inflight.place(pod.UID, placed{unit: s.unit.ID, node: nodeName, pod: &assumed})
+		pl.admission.placed(s.policy, s.view.group, pod, s.unit.Index)
 	}
 	return nil
 }
 
-// Unreserve does nothing: the framework calls it before the pod leaves the snapshot, where it must still count for its unit. The next placement of the
-// pod replaces what is remembered, and its deletion ends it.
-func (*ResourcePolicy) Unreserve(context.Context, fwk.CycleState, *corev1.Pod, string) {}
+// Unreserve gives the slot of a pod back whose binding failed. The framework calls it before the pod leaves the snapshot. Which unit the pod was in stays
+// known: when only the answer of the API server was lost, the bound pod comes back, with its record.
+func (pl *ResourcePolicy) Unreserve(_ context.Context, state fwk.CycleState, pod *corev1.Pod, nodeName string) {
+	s := stateOf(state)
+	if s == nil {
+		return
+	}
+	pl.inflight.undo(pod.UID)
+	pl.fresh.undo(pl.podLister, pod, nodeName)
+	pl.admission.freed(groupKey{s.policy.UID, s.view.group})
+}
 
 // Bind binds a governed pod. What the placement writes on the pod travels in the Binding: the API server merges a Binding's annotations into the pod
-// in the write that binds it (R9; pkg/registry/core/pod/storage, setPodNodeAndMetadata). Pods without a policy are left to the next plugin.
+// in the write that binds it, and its labels where PodTopologyLabelsAdmission is on (R9; pkg/registry/core/pod/storage, setPodNodeAndMetadata). Where it
+// is off, the deletion cost controller writes the labels. Pods without a policy are left to the next plugin.
 func (pl *ResourcePolicy) Bind(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodeName string) *fwk.Status {
 	s := stateOf(state)
 	if s == nil {
@@ -34,10 +53,45 @@ func (pl *ResourcePolicy) Bind(ctx context.Context, state fwk.CycleState, pod *c
 	}
 	logger := klog.FromContext(ctx)
 	logger.V(3).Info("Binding pod to node", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName), "unit", s.unit.ID)
-	if err := pl.bind(ctx, newBinding(s, pod, nodeName)); err != nil {
+	binding := newBinding(s, pod, nodeName)
+	err := pl.bind(ctx, binding)
+	if err != nil && !isAnswer(err) {
+		err = pl.settle(ctx, binding, err)
+	}
+	if err != nil {
 		return fwk.AsStatus(err)
 	}
 	return nil
+}
+
+// settle finds out what has become of a Binding whose answer was lost: if the pod was bound it must go on counting, and if it was not it must be tried
+// again (R4). The pod counts while the API server does not answer; nothing else can be bound then either.
+func (pl *ResourcePolicy) settle(ctx context.Context, binding *corev1.Binding, lost error) error {
+	result := lost
+	err := wait.PollUntilContextCancel(ctx, settleInterval, true, func(ctx context.Context) (bool, error) {
+		pod, err := pl.handle.ClientSet().CoreV1().Pods(binding.Namespace).Get(ctx, binding.Name, metav1.GetOptions{})
+		switch {
+		case err != nil && !isAnswer(err):
+			return false, nil
+		case err == nil && pod.UID == binding.UID && pod.Spec.NodeName == binding.Target.Name:
+			result = nil
+		}
+		return true, nil
+	})
+	if err != nil {
+		return lost // The scheduler is being stopped.
+	}
+	return result
+}
+
+// isAnswer tells whether an error is the API server's answer that it has not done what it was asked, and not the loss of its answer.
+func isAnswer(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	code := status.Status().Code
+	return code >= 400 && code < 500 && !apierrors.IsTimeout(err)
 }
 
 // bind sends the Binding the way that the DefaultBinder plugin does.
@@ -55,16 +109,17 @@ func (pl *ResourcePolicy) bind(ctx context.Context, binding *corev1.Binding) err
 // newBinding returns the Binding of a pod to a node of its unit.
 func newBinding(s *cycleState, pod *corev1.Pod, nodeName string) *corev1.Binding {
 	userCost, hasUserCost := pod.Annotations[corev1.PodDeletionCost]
-	annotations := map[string]string{
-		v1alpha1.AnnotationPolicy: s.policy.Name,
-		v1alpha1.AnnotationUnit:   s.unit.ID,
-		corev1.PodDeletionCost:    strconv.Itoa(int(placement.DeletionCost(s.unit.Index, userCost))),
-	}
+	annotations := s.unit.Annotations()
+	annotations[v1alpha1.AnnotationPolicy] = s.policy.Name
+	annotations[v1alpha1.AnnotationUnit] = s.unit.ID
+	annotations[corev1.PodDeletionCost] = strconv.Itoa(int(placement.DeletionCost(s.unit.Index, userCost)))
 	if hasUserCost {
 		annotations[v1alpha1.AnnotationUserDeletionCost] = userCost
 	}
 	return &corev1.Binding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, Annotations: annotations},
-		Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, Annotations: annotations, Labels: s.unit.LabelsFor(pod.Labels),
+		},
+		Target: corev1.ObjectReference{Kind: "Node", Name: nodeName},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -32,15 +33,21 @@ type departedNode struct {
 	pods       []*corev1.Pod
 }
 
-// follow returns the departed nodes that still have pods. before and now are the nodes of the last cycle and of this one.
-func (d *departed) follow(before, now []fwk.NodeInfo) []departedNode {
-	if !d.started || !sameList(before, now) {
+// follow returns the departed nodes that still have pods, or are about to get them. before and now are the nodes of the last cycle and of this one;
+// inflight knows the pods whose binding is on its way.
+func (d *departed) follow(before, now []fwk.NodeInfo, inflight *inflight) []departedNode {
+	same := d.started && sameList(before, now)
+	if same && len(d.nodes) == 0 {
+		return nil
+	}
+	onTheWay := inflight.onTheWay()
+	if !same {
 		d.started = true
-		d.find(before, now)
+		d.find(before, now, onTheWay)
 	}
 	var nodes []departedNode
 	for _, name := range slices.Sorted(maps.Keys(d.nodes)) {
-		pods := d.podsOn(name)
+		pods := d.podsOn(name, onTheWay[name])
 		if len(pods) == 0 {
 			delete(d.nodes, name)
 			continue
@@ -53,7 +60,7 @@ func (d *departed) follow(before, now []fwk.NodeInfo) []departedNode {
 }
 
 // find looks for the names of nodes that pods are bound to and that are not in the snapshot.
-func (d *departed) find(before, now []fwk.NodeInfo) {
+func (d *departed) find(before, now []fwk.NodeInfo, onTheWay map[string][]*corev1.Pod) {
 	present := sets.New[string]()
 	for i := range now {
 		present.Insert(now[i].Node().Name)
@@ -66,7 +73,7 @@ func (d *departed) find(before, now []fwk.NodeInfo) {
 		}
 	}
 	found := map[string]map[string]string{}
-	for _, name := range d.pods.ListIndexFuncValues(indexNode) {
+	for _, name := range append(d.pods.ListIndexFuncValues(indexNode), slices.Collect(maps.Keys(onTheWay))...) {
 		if present.Has(name) {
 			continue
 		}
@@ -78,15 +85,24 @@ func (d *departed) find(before, now []fwk.NodeInfo) {
 	d.nodes = found
 }
 
-func (d *departed) podsOn(name string) []*corev1.Pod {
+// podsOn returns the pods that the informer knows on a node, and those that are on the way there.
+func (d *departed) podsOn(name string, onTheWay []*corev1.Pod) []*corev1.Pod {
 	objects, err := d.pods.ByIndex(indexNode, name)
 	if err != nil {
 		// The only possible error is an index that does not exist, and New adds it.
 		panic(err)
 	}
 	pods := make([]*corev1.Pod, 0, len(objects))
+	known := sets.New[types.UID]()
 	for _, obj := range objects {
-		pods = append(pods, obj.(*corev1.Pod))
+		pod := obj.(*corev1.Pod)
+		known.Insert(pod.UID)
+		pods = append(pods, pod)
+	}
+	for _, pod := range onTheWay {
+		if !known.Has(pod.UID) {
+			pods = append(pods, pod)
+		}
 	}
 	return pods
 }

@@ -7,15 +7,25 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
-// ReasonOtherUnit is the reason for a node outside the unit in which the pod is placed.
-const ReasonOtherUnit = "node(s) are not in the unit of the ResourcePolicy that the pod is placed in"
+const (
+	// ReasonOtherUnit is the reason for a node outside the unit in which the pod is placed.
+	ReasonOtherUnit = "node(s) are not in the unit of the ResourcePolicy that the pod is placed in"
+	// ReasonFull is the reason for a node of a unit that is full, in a simulation of preemption.
+	ReasonFull = "the unit of the ResourcePolicy is full"
+)
 
-// Filter holds a governed pod to the nodes of its unit (R5). PreFilter's choice alone is no guarantee: the framework tries a nominated node before it
-// applies the node names that PreFilter returned (schedule_one.go).
+// Filter holds a governed pod to the nodes of its unit (R5) and to the caps (R4). PreFilter's choice alone is no guarantee: the framework tries a
+// nominated node before it applies the node names that PreFilter returned (schedule_one.go), and a simulation of preemption changes the counts.
 func (*ResourcePolicy) Filter(_ context.Context, state fwk.CycleState, _ *corev1.Pod, nodeInfo fwk.NodeInfo) *fwk.Status {
 	s := stateOf(state)
-	if s == nil || s.unit != nil && s.nodes.names.Has(nodeInfo.Node().Name) {
+	if s == nil {
 		return nil
 	}
-	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ReasonOtherUnit)
+	if s.unit == nil || !s.nodes.names.Has(nodeInfo.Node().Name) {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ReasonOtherUnit)
+	}
+	if s.policy.Full(s.unit.Index, s.usage, s.view.requests) {
+		return fwk.NewStatus(fwk.Unschedulable, ReasonFull)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package resourcepolicy
 
 import (
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +13,6 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
-	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -25,12 +25,23 @@ func (s fixedSource) Policies() *placement.Policies { return s.policies }
 // handle is the little of the framework's handle that the tests of this package need.
 type handle struct {
 	fwk.Handle
+	factory   informers.SharedInformerFactory
 	activated []string
+	// onActivate is called with the pods that are activated.
+	onActivate func(map[string]*corev1.Pod)
 }
+
+func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { return h.factory }
+
+func (h *handle) ProfileName() string { return wrappers.SchedulerName }
 
 func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {
 	for _, pod := range pods {
 		h.activated = append(h.activated, pod.Name)
+	}
+	slices.Sort(h.activated)
+	if h.onActivate != nil {
+		h.onActivate(pods)
 	}
 }
 
@@ -41,27 +52,19 @@ func newTestPlugin(t *testing.T, nodes []*wrappers.Node, policies ...*wrappers.P
 	for _, p := range policies {
 		compiled = append(compiled, placement.Compile(p.Obj()))
 	}
-	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
+	h := &handle{factory: informers.NewSharedInformerFactory(fake.NewClientset(), 0)}
 	for _, n := range nodes {
-		if err := factory.Core().V1().Nodes().Informer().GetStore().Add(n.Obj()); err != nil {
+		if err := h.factory.Core().V1().Nodes().Informer().GetStore().Add(n.Obj()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pods := factory.Core().V1().Pods().Informer()
-	if err := pods.AddIndexers(cache.Indexers{indexWaiting: waitingNamespace, indexNode: boundNode}); err != nil {
+	pl := NewSet().pl
+	pl.setUp(ktesting.NewLogger(t, ktesting.DefaultConfig), h)
+	pl.policies = fixedSource{placement.NewPolicies().WithNamespace("default", compiled)}
+	if err := pl.pods.AddIndexers(cache.Indexers{indexWaiting: waitingNamespace, indexNode: boundNode}); err != nil {
 		t.Fatal(err)
 	}
-	h := &handle{}
-	return &ResourcePolicy{
-		handle:   h,
-		policies: fixedSource{placement.NewPolicies().WithNamespace("default", compiled)},
-		nodes:    factory.Core().V1().Nodes().Lister(),
-		pods:     pods,
-		inflight: newInflight(),
-		counts:   ledger.New(),
-		index:    newNodeIndex(),
-		departed: &departed{pods: pods.GetIndexer()},
-	}, h
+	return pl, h
 }
 
 // infos returns the nodes as the scheduler's snapshot shows them, with their pods.

@@ -11,8 +11,8 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
-// EventsToRegister returns the events that can help a pod that this plugin refused. Edits of policies are not among them: the source of the policies
-// activates the pods itself.
+// EventsToRegister returns the events that can help a pod that this plugin refused. Edits of policies and slots that become free without room are not
+// among them: the plugin activates the pods itself.
 func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
 	return []fwk.ClusterEventWithHint{
 		// A pod that goes, shrinks or leaves its group by a label edit leaves a slot of a cap (R4) or room on a node of a unit.
@@ -20,8 +20,6 @@ func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventW
 			Event:          fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete | fwk.UpdatePodScaleDown | fwk.UpdatePodLabel},
 			QueueingHintFn: pl.isSchedulableAfterPodGone,
 		},
-		// A pod that begins to terminate counts no longer. Only the general update tells of it.
-		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Update}, QueueingHintFn: pl.isSchedulableAfterPodTerminating},
 		// The pod itself gets the label that matchLabelKeys requires, labels that change its policy, or what makes a node acceptable that PreFilter
 		// passed over: a toleration, or smaller requests.
 		{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel | fwk.UpdatePodToleration | fwk.UpdatePodScaleDown}},
@@ -30,6 +28,20 @@ func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventW
 			Event:          fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable | fwk.UpdateNodeLabel | fwk.UpdateNodeTaint},
 			QueueingHintFn: pl.isSchedulableAfterNodeChange,
 		},
+		// Whatever other plugins wait for, for a pod that they refused in a unit that its last attempt did not look at: they are not recorded as having
+		// refused it, and the queue does not ask them.
+		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Add}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.UpdateNodeCondition | fwk.UpdateNodeAnnotation | fwk.UpdateNodeDeclaredFeature}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolume, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolumeClaim, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.StorageClass, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.CSINode, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.CSIDriver, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.CSIStorageCapacity, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.VolumeAttachment, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.ResourceClaim, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.ResourceSlice, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
+		{Event: fwk.ClusterEvent{Resource: fwk.DeviceClass, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
 	}, nil
 }
 
@@ -42,18 +54,6 @@ func (pl *ResourcePolicy) isSchedulableAfterPodGone(_ klog.Logger, pod *corev1.P
 	return pl.helps(pod, before), nil
 }
 
-// isSchedulableAfterPodTerminating is isSchedulableAfterPodGone for a pod that begins to terminate.
-func (pl *ResourcePolicy) isSchedulableAfterPodTerminating(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
-	before, after, err := util.As[*corev1.Pod](oldObj, newObj)
-	if err != nil {
-		return fwk.Queue, err
-	}
-	if before == nil || after == nil || before.DeletionTimestamp != nil || after.DeletionTimestamp == nil {
-		return fwk.QueueSkip, nil
-	}
-	return pl.helps(pod, before), nil
-}
-
 // isSchedulableAfterNodeChange queues the pod when the node is in one of its units now, or was.
 func (pl *ResourcePolicy) isSchedulableAfterNodeChange(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	before, after, err := util.As[*corev1.Node](oldObj, newObj)
@@ -62,6 +62,14 @@ func (pl *ResourcePolicy) isSchedulableAfterNodeChange(_ klog.Logger, pod *corev
 	}
 	policy := pl.policies.Policies().Governing(pod.Namespace, pod.Labels)
 	if policy == nil || inAnyUnit(policy, after.Labels) || before != nil && inAnyUnit(policy, before.Labels) {
+		return fwk.Queue, nil
+	}
+	return fwk.QueueSkip, nil
+}
+
+// isUndecided queues the pod when filters of other plugins refused it in units that its last attempt did not look at.
+func (pl *ResourcePolicy) isUndecided(_ klog.Logger, pod *corev1.Pod, _, _ any) (fwk.QueueingHint, error) {
+	if pl.inflight.isUndecided(pod.UID) {
 		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil
@@ -84,5 +92,10 @@ func (pl *ResourcePolicy) helps(waiting, gone *corev1.Pod) fwk.QueueingHint {
 
 // inAnyUnit tells whether a node with these labels is in a unit of the policy.
 func inAnyUnit(policy *placement.Policy, nodeLabels map[string]string) bool {
-	return policy.UnitOfBoundPod("", nodeLabels) >= 0
+	for i := range policy.Units {
+		if policy.Units[i].Nodes.Contains(nodeLabels) {
+			return true
+		}
+	}
+	return false
 }

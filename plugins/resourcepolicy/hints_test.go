@@ -54,18 +54,35 @@ func TestPodGoneHint(t *testing.T) {
 	}, func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.isSchedulableAfterPodGone })
 }
 
-func TestPodTerminatingHint(t *testing.T) {
-	runHints(t, map[string]hintCase{
-		"begins to terminate": {before: webPod("x").Node("in").Obj(), after: webPod("x").Node("in").Terminating().Obj(), want: fwk.Queue},
-		"is terminating already": {
-			before: webPod("x").Node("in").Terminating().Obj(), after: webPod("x").Node("in").Terminating().Obj(), want: fwk.QueueSkip,
-		},
-		"changes its status only": {before: webPod("x").Node("in").Obj(), after: webPod("x").Node("in").Obj(), want: fwk.QueueSkip},
-		"terminates outside all units": {
-			before: wrappers.MakePod("x").Node("outside").Obj(), after: wrappers.MakePod("x").Node("outside").Terminating().Obj(), want: fwk.QueueSkip,
-		},
-		"not a pod": {before: &corev1.Node{}, after: &corev1.Node{}, want: fwk.Queue, wantErr: true},
-	}, func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.isSchedulableAfterPodTerminating })
+func TestUndecidedHint(t *testing.T) {
+	event := hintCase{after: &corev1.PersistentVolumeClaim{}, want: fwk.QueueSkip}
+	runHints(t, map[string]hintCase{"all filters that refused the pod are recorded": event},
+		func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.isUndecided })
+	event.want = fwk.Queue
+	runHints(t, map[string]hintCase{"a filter refused the pod in a unit that its last attempt did not look at": event},
+		func(pl *ResourcePolicy) fwk.QueueingHintFn {
+			pl.inflight.setUndecided("waiting", true)
+			return pl.isUndecided
+		})
+}
+
+// TestEveryEventHasAHint holds the registration: an event without a hint would wake every waiting pod.
+func TestEveryEventHasAHint(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	pl, _ := newTestPlugin(t, nil)
+	events, err := pl.EventsToRegister(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		// What happens to the pod itself is always worth a try.
+		if e.QueueingHintFn == nil && e.Event.Resource != fwk.TargetPod {
+			t.Errorf("%+v has no hint", e.Event)
+		}
+	}
+	if events, err := (&Admission{pl: pl}).EventsToRegister(ctx); len(events) > 0 || err != nil {
+		t.Errorf("the plugin that holds pods registers %v, %v: each event would be shown to every held pod", events, err)
+	}
 }
 
 func TestNodeChangeHint(t *testing.T) {

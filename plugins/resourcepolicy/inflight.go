@@ -1,109 +1,268 @@
 package resourcepolicy
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
-// unfitFor is the longest that a unit stays passed over for the next attempt, which follows at once, or after the queue's backoff (10 s at the most)
-// while the queue is busy. It ends earlier when room is freed on a node of the unit.
-const unfitFor = 30 * time.Second
+// walkFor is the longest that a walk through the units is remembered for the next attempt, which follows at once, or after the queue's backoff (10 s at
+// the most) while the queue is busy.
+const walkFor = 30 * time.Second
 
-// whateverIsFreed takes the place of a number in unfitUnits: the unit stays passed over even when room is freed.
+// whateverIsFreed takes the place of a number in walk.unfit: the unit stays passed over even when room is freed.
 const whateverIsFreed = -1
 
 // inflight is what the plugin remembers of pods between their attempts and until their binding is seen. It may be used by any goroutine; no I/O
-// happens under its lock.
+// happens under its lock. What a restart loses of it is read from the pods again: the unit from its record, the clocks from the PodScheduled message.
 type inflight struct {
 	mu sync.Mutex
-	// units are the units of pods that are assumed: the snapshot shows such a pod on its node before the annotation that records its unit has come
-	// back from the API server.
-	units map[types.UID]string
-	// unfit are the units that failed a pod in this walk through its units. The next attempt takes them.
-	unfit map[types.UID]unfitUnits
+	// placed are pods that are assumed: the snapshot shows such a pod on its node before the annotation that records its unit has come back from the API
+	// server.
+	placed map[types.UID]placed
+	// walks are the walks through the units that go on with the next attempt, which takes them.
+	walks map[types.UID]walk
+	// clocks are when a pod first failed in a unit, by the unit's ID (R6).
+	clocks map[types.UID]map[string]time.Time
+	// nominations are the slots of pods that have preempted others and wait for them to end (R8).
+	nominations map[types.UID]nomination
+	// told are the held pods that have had their event.
+	told map[types.UID]bool
+	// undecided are pods that other plugins' filters refused in units that the last attempt did not look at.
+	undecided map[types.UID]bool
 }
 
-// unfitUnits are the units whose nodes all failed a pod, by ID, each with how often room had been freed on its nodes by then (members.freed), or
-// whateverIsFreed.
-type unfitUnits struct {
-	freed map[string]int64
-	until time.Time
+// placed is where a pod was placed.
+type placed struct {
+	unit, node string
+	pod        *corev1.Pod
+	// undone is true when the binding failed: the pod counts only if the API server shows it on the node.
+	undone bool
+}
+
+// walk is what a pod has met in the units so far.
+type walk struct {
+	// unfit are the units whose nodes all failed the pod, by ID, each with how often room had been freed on its nodes by then (members.freed), or
+	// whateverIsFreed.
+	unfit map[string]int64
+	// preempted are the units in which preemption was tried in vain, by ID.
+	preempted map[string]bool
+	until     time.Time
+}
+
+// nomination is the slot of a pod that has preempted others.
+type nomination struct {
+	policy, group string
+	unit, node    string
+	priority      int32
+	usage         placement.Usage
 }
 
 func newInflight() *inflight {
-	return &inflight{units: map[types.UID]string{}, unfit: map[types.UID]unfitUnits{}}
+	return &inflight{
+		placed: map[types.UID]placed{}, walks: map[types.UID]walk{}, clocks: map[types.UID]map[string]time.Time{},
+		nominations: map[types.UID]nomination{}, told: map[types.UID]bool{}, undecided: map[types.UID]bool{},
+	}
 }
 
 // place remembers the unit of a pod that was assumed.
-func (f *inflight) place(pod types.UID, unitID string) {
+func (f *inflight) place(pod types.UID, p placed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.units[pod] = unitID
+	f.placed[pod] = p
+	delete(f.nominations, pod)
+}
+
+// undo remembers that the binding of a pod failed. The unit stays known: the API server may have bound the pod nevertheless.
+func (f *inflight) undo(pod types.UID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p, ok := f.placed[pod]; ok {
+		p.undone = true
+		f.placed[pod] = p
+	}
 }
 
 // forget drops the unit of a pod: its annotation records it now.
 func (f *inflight) forget(pod types.UID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.units, pod)
+	delete(f.placed, pod)
 }
 
 // unit returns the remembered unit of a pod, or "".
 func (f *inflight) unit(pod types.UID) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.units[pod]
+	return f.placed[pod].unit
 }
 
-// markUnfit remembers for the next attempt that these units failed the pod. What was never taken up is dropped.
-func (f *inflight) markUnfit(pod types.UID, freed map[string]int64) {
+// node returns the node of a pod that is assumed, or "".
+func (f *inflight) node(pod types.UID) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.placed[pod].node
+}
+
+// onTheWay returns the pods whose binding is on its way, by the name of the node.
+func (f *inflight) onTheWay() map[string][]*corev1.Pod {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var pods map[string][]*corev1.Pod
+	for _, p := range f.placed {
+		if p.undone {
+			continue
+		}
+		if pods == nil {
+			pods = map[string][]*corev1.Pod{}
+		}
+		pods[p.node] = append(pods[p.node], p.pod)
+	}
+	return pods
+}
+
+// keepWalk remembers for the next attempt what the pod has met so far. What was never taken up is dropped.
+func (f *inflight) keepWalk(pod types.UID, w walk) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	for other, unfit := range f.unfit {
-		if now.After(unfit.until) {
-			delete(f.unfit, other)
+	for other, old := range f.walks {
+		if now.After(old.until) {
+			delete(f.walks, other)
 		}
 	}
-	f.unfit[pod] = unfitUnits{freed: freed, until: now.Add(unfitFor)}
+	w.until = now.Add(walkFor)
+	f.walks[pod] = w
 }
 
-// takeUnfit returns the units that failed the pod in the attempt before, once.
-func (f *inflight) takeUnfit(pod types.UID) map[string]int64 {
+// takeWalk returns the walk that the attempt before began, once.
+func (f *inflight) takeWalk(pod types.UID) walk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	unfit := f.unfit[pod]
-	delete(f.unfit, pod)
-	if time.Now().After(unfit.until) {
-		return nil
+	w := f.walks[pod]
+	delete(f.walks, pod)
+	if time.Now().After(w.until) {
+		return walk{}
 	}
-	return unfit.freed
+	return w
 }
 
-// forgetDeletedPods keeps the memory as small as the number of pods that exist.
-func (f *inflight) forgetDeletedPods(pods cache.SharedIndexInformer) error {
-	_, err := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = gone.Obj
-			}
-			pod, ok := obj.(*corev1.Pod)
-			if !ok {
-				return
-			}
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			delete(f.units, pod.UID)
-			delete(f.unfit, pod.UID)
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("adding a handler for deleted pods: %w", err)
+// clock returns when the pod first failed in the unit. It reads the pod's condition when nothing is remembered, and starts the clock at a moment that is
+// not zero when that does not tell either.
+func (f *inflight) clock(pod *corev1.Pod, unit *placement.Unit, start time.Time) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if since, ok := f.clocks[pod.UID][unit.ID]; ok {
+		return since
 	}
-	return nil
+	since, ok := unit.ReadClock(scheduledMessage(pod))
+	if !ok {
+		if since = start; start.IsZero() {
+			return start
+		}
+	}
+	if f.clocks[pod.UID] == nil {
+		f.clocks[pod.UID] = map[string]time.Time{}
+	}
+	f.clocks[pod.UID][unit.ID] = since
+	return since
+}
+
+// nominate keeps a slot for a pod that preempts others.
+func (f *inflight) nominate(pod types.UID, n nomination) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.nominations[pod] = n
+}
+
+// nominated returns the nomination of a pod.
+func (f *inflight) nominated(pod types.UID) (nomination, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, ok := f.nominations[pod]
+	return n, ok
+}
+
+// dropNomination gives the slot of a pod back. It tells whether there was one.
+func (f *inflight) dropNomination(pod types.UID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.nominations[pod]
+	delete(f.nominations, pod)
+	return ok
+}
+
+// nominatedIn adds up the slots that other pods of at least the priority have in a unit.
+func (f *inflight) nominatedIn(slot nomination, but types.UID) placement.Usage {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var usage placement.Usage
+	for uid, n := range f.nominations {
+		if uid != but && n.policy == slot.policy && n.group == slot.group && n.unit == slot.unit && n.priority >= slot.priority {
+			usage = usage.Merge(n.usage)
+		}
+	}
+	return usage
+}
+
+// setUndecided remembers whether other plugins' filters refused the pod in units that its last attempt did not look at.
+func (f *inflight) setUndecided(pod types.UID, undecided bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if undecided {
+		f.undecided[pod] = true
+	} else {
+		delete(f.undecided, pod)
+	}
+}
+
+// isUndecided tells what setUndecided was told last.
+func (f *inflight) isUndecided(pod types.UID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.undecided[pod]
+}
+
+// forgetWaiting drops what matters only while the pod waits: it is bound.
+func (f *inflight) forgetWaiting(pod types.UID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.walks, pod)
+	delete(f.clocks, pod)
+	delete(f.nominations, pod)
+	delete(f.undecided, pod)
+	delete(f.told, pod)
+}
+
+// setTold remembers whether a pod has had the event that tells that it is held, and returns what was remembered before.
+func (f *inflight) setTold(pod types.UID, told bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before := f.told[pod]
+	if told {
+		f.told[pod] = true
+	} else {
+		delete(f.told, pod)
+	}
+	return before
+}
+
+// forgetAll drops a pod that does not exist any more, so that the memory is as small as the number of pods that do.
+func (f *inflight) forgetAll(pod types.UID) {
+	f.forgetWaiting(pod)
+	f.forget(pod)
+}
+
+// scheduledMessage returns the message of the pod's PodScheduled condition while the pod waits.
+func scheduledMessage(pod *corev1.Pod) string {
+	for i := range pod.Status.Conditions {
+		if condition := &pod.Status.Conditions[i]; condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
+			return condition.Message
+		}
+	}
+	return ""
 }

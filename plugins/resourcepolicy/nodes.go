@@ -2,9 +2,11 @@ package resourcepolicy
 
 import (
 	"maps"
+	"math"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
@@ -24,6 +26,9 @@ type nodeIndex struct {
 type seenNode struct {
 	object *corev1.Node
 	pods   int
+	// lowest is the lowest priority of its pods; it is found when it is asked for.
+	lowest   int32
+	searched bool
 }
 
 // members are the nodes of one node set.
@@ -57,7 +62,7 @@ func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Chan
 	if change.Realigned || len(nodes) != len(x.seen) {
 		x.seen = make([]seenNode, len(nodes))
 		for i := range nodes {
-			x.seen[i] = seenNode{nodes[i].Node(), len(nodes[i].GetPods())}
+			x.seen[i] = seenNode{object: nodes[i].Node(), pods: len(nodes[i].GetPods())}
 		}
 		for _, m := range x.nodeSets {
 			m.rebuild(nodes)
@@ -73,7 +78,7 @@ func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Chan
 
 // followNode brings one changed node up to date.
 func (x *nodeIndex) followNode(i int) {
-	before, after := x.seen[i], seenNode{x.nodes[i].Node(), len(x.nodes[i].GetPods())}
+	before, after := x.seen[i], seenNode{object: x.nodes[i].Node(), pods: len(x.nodes[i].GetPods())}
 	x.seen[i] = after
 	name, labels := after.object.Name, after.object.Labels
 	edited := before.object != after.object
@@ -101,6 +106,33 @@ func (x *nodeIndex) members(set placement.NodeSet) *members {
 		x.nodeSets[set.Key] = m
 	}
 	return m
+}
+
+// node returns a node of the set by name; nil when there is none.
+func (x *nodeIndex) node(m *members, name string) fwk.NodeInfo {
+	for _, i := range m.positions {
+		if x.seen[i].object.Name == name {
+			return x.nodes[i]
+		}
+	}
+	return nil
+}
+
+// hasBelow tells whether a pod on a node of the set has a lower priority.
+func (x *nodeIndex) hasBelow(m *members, priority int32) bool {
+	for _, i := range m.positions {
+		seen := &x.seen[i]
+		if !seen.searched {
+			seen.searched, seen.lowest = true, math.MaxInt32
+			for _, info := range x.nodes[i].GetPods() {
+				seen.lowest = min(seen.lowest, corev1helpers.PodPriority(info.GetPod()))
+			}
+		}
+		if seen.lowest < priority {
+			return true
+		}
+	}
+	return false
 }
 
 // rebuild finds the members among all nodes.

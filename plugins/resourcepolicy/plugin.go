@@ -2,11 +2,12 @@
 //
 //   - prefilter.go chooses the unit of a governed pod before any node is looked at, and hands only the nodes of that unit to the framework.
 //   - filter.go holds the pod to that unit.
-//   - postfilter.go moves the pod on when no node of the unit passes the other plugins' filters.
+//   - postfilter.go moves the pod on when no node of the unit passes the other plugins' filters; preempt.go makes room by preemption.
 //   - bind.go binds the pod, with the placement written on it by the same call (R9).
-//   - hints.go wakes pods that were refused.
-//   - source.go is where the policies come from; nodes.go, counts.go and departed.go read the scheduler's snapshot; inflight.go is what the plugin
-//     remembers.
+//   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; notices.go tells users.
+//   - hints.go, watch.go and timers.go wake pods that were refused.
+//   - source.go is where the policies come from; decision.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's snapshot; inflight.go is
+//     what the plugin remembers.
 //
 // A pod without a policy is skipped: the plugin costs it one look-up.
 package resourcepolicy
@@ -15,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +24,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultpreemption"
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/placement"
@@ -36,13 +39,27 @@ const (
 	indexWaiting = "spillway-waiting-by-namespace"
 )
 
+// Set makes the plugins of this package for one scheduler: they work on one memory.
+type Set struct{ pl *ResourcePolicy }
+
 // ResourcePolicy is the plugin.
 type ResourcePolicy struct {
-	handle   fwk.Handle
-	policies policySource
-	nodes    corelisters.NodeLister
-	pods     cache.SharedIndexInformer
-	inflight *inflight
+	logger       klog.Logger
+	handle       fwk.Handle
+	policies     policySource
+	nodes        corelisters.NodeLister
+	nodeInformer cache.SharedIndexInformer
+	pods         cache.SharedIndexInformer
+	podLister    corelisters.PodLister
+	owners       *owners
+	inflight     *inflight
+	fresh        *fresh
+	admission    *admission
+	timers       *timers
+	notices      *notices
+	preemption   *defaultpreemption.DefaultPreemption
+	// later runs a function in a goroutine of its own after a while.
+	later func(time.Duration, func())
 
 	// What follows the scheduler's snapshot belongs to the scheduling goroutine: PreFilter brings it up to date, PostFilter reads it.
 	counts   *ledger.Ledger
@@ -50,6 +67,8 @@ type ResourcePolicy struct {
 	departed *departed
 	// afterGroup is true when the last cycle was one of a pod group.
 	afterGroup bool
+	// walkers are the pods that go on to their next unit.
+	walkers []*corev1.Pod
 }
 
 // policySource is where the policies come from.
@@ -59,21 +78,32 @@ type policySource interface {
 }
 
 var (
-	_ fwk.PreFilterPlugin   = &ResourcePolicy{}
-	_ fwk.FilterPlugin      = &ResourcePolicy{}
-	_ fwk.PostFilterPlugin  = &ResourcePolicy{}
-	_ fwk.ReservePlugin     = &ResourcePolicy{}
-	_ fwk.BindPlugin        = &ResourcePolicy{}
-	_ fwk.EnqueueExtensions = &ResourcePolicy{}
-	_ fwk.SignPlugin        = &ResourcePolicy{}
+	_ fwk.PreEnqueuePlugin    = &ResourcePolicy{}
+	_ fwk.PreFilterPlugin     = &ResourcePolicy{}
+	_ fwk.PreFilterExtensions = &ResourcePolicy{}
+	_ fwk.FilterPlugin        = &ResourcePolicy{}
+	_ fwk.PostFilterPlugin    = &ResourcePolicy{}
+	_ fwk.ReservePlugin       = &ResourcePolicy{}
+	_ fwk.BindPlugin          = &ResourcePolicy{}
+	_ fwk.EnqueueExtensions   = &ResourcePolicy{}
+	_ fwk.SignPlugin          = &ResourcePolicy{}
 )
 
-// New returns the plugin. It takes no arguments.
-func New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
-	pl := newPlugin(handle)
-	if _, ok := pl.pods.GetIndexer().GetIndexers()[indexWaiting]; ok {
+// NewSet returns a set whose plugins have still to be made.
+func NewSet() *Set { return &Set{pl: &ResourcePolicy{}} }
+
+// NewAdmission returns the plugin that holds pods. It takes no arguments, and does nothing unless the ResourcePolicy plugin is enabled, too.
+func (s *Set) NewAdmission(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+	return &Admission{pl: s.pl}, nil
+}
+
+// New returns the ResourcePolicy plugin. It takes no arguments.
+func (s *Set) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+	pl := s.pl
+	if pl.handle != nil {
 		return nil, errors.New("the plugin ResourcePolicy is enabled in two profiles: enable it in one, because profiles do not see which unit the other's pods in flight are in")
 	}
+	pl.setUp(klog.FromContext(ctx), handle)
 	if err := pl.pods.AddIndexers(cache.Indexers{indexWaiting: waitingNamespace, indexNode: boundNode}); err != nil {
 		return nil, fmt.Errorf("indexing pods: %w", err)
 	}
@@ -82,24 +112,35 @@ func New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, 
 		return nil, fmt.Errorf("watching ResourcePolicies: %w", err)
 	}
 	pl.policies = source
-	if err := pl.inflight.forgetDeletedPods(pl.pods); err != nil {
-		return nil, fmt.Errorf("watching pods: %w", err)
+	if pl.preemption, err = newPreemption(ctx, handle); err != nil {
+		return nil, err
 	}
+	if err := pl.watch(); err != nil {
+		return nil, err
+	}
+	go pl.timers.run(ctx, pl.wakeByName)
+	go pl.notices.run(ctx, pl)
 	return pl, nil
 }
 
-// newPlugin returns the plugin without a source of policies.
-func newPlugin(handle fwk.Handle) *ResourcePolicy {
+// setUp gives the plugin all but its policies, its preemption and its goroutines.
+func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	core := handle.SharedInformerFactory().Core().V1()
-	return &ResourcePolicy{
-		handle:   handle,
-		nodes:    core.Nodes().Lister(),
-		pods:     core.Pods().Informer(),
-		inflight: newInflight(),
-		counts:   ledger.New(),
-		index:    newNodeIndex(),
-		departed: &departed{pods: core.Pods().Informer().GetIndexer()},
+	pl.logger, pl.handle = logger, handle
+	pl.nodes, pl.nodeInformer = core.Nodes().Lister(), core.Nodes().Informer()
+	pl.pods, pl.podLister = core.Pods().Informer(), core.Pods().Lister()
+	pl.owners = newOwners(handle.SharedInformerFactory())
+	pl.inflight, pl.fresh, pl.admission = newInflight(), newFresh(), newAdmission()
+	pl.admission.wake = pl.wake
+	pl.admission.held = func(pods []*corev1.Pod) {
+		for _, pod := range pods {
+			pl.notices.add(pod)
+		}
 	}
+	pl.timers, pl.notices = newTimers(), newNotices()
+	pl.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	pl.counts, pl.index = ledger.New(), newNodeIndex()
+	pl.departed = &departed{pods: pl.pods.GetIndexer()}
 }
 
 // Name returns the name of the plugin.
@@ -121,15 +162,11 @@ func (pl *ResourcePolicy) activateNamespace(logger klog.Logger, namespace string
 		logger.Error(err, "Listing waiting pods after an edit of a ResourcePolicy", "namespace", namespace)
 		return
 	}
-	waiting := map[string]*corev1.Pod{}
+	waiting := make([]*corev1.Pod, 0, len(objects))
 	for _, obj := range objects {
-		if pod := obj.(*corev1.Pod); pod.Spec.SchedulerName == pl.handle.ProfileName() {
-			waiting[string(pod.UID)] = pod
-		}
+		waiting = append(waiting, obj.(*corev1.Pod))
 	}
-	if len(waiting) > 0 {
-		pl.handle.Activate(logger, waiting)
-	}
+	pl.wake(waiting)
 }
 
 // waitingNamespace is the function of indexWaiting.

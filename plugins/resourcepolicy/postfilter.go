@@ -8,41 +8,134 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
-// PostFilter moves a governed pod on to the next unit when the nodes of its unit seemed to have room but no other plugin's filters let it in, such as
-// for a host port or an anti-affinity (R5). The next attempt follows at once and passes the unit over, unless room was freed there.
-//
-// It also ends the PostFilter phase for governed pods: preemption for them (R8) is not built yet, and the stock one would evict pods in whichever
-// unit happens to be tried. Pods without a policy are left to the plugins that follow.
+// PostFilter is what happens to a governed pod that was not placed in this cycle. It tries preemption where preemptPolicy says so (R8). When the nodes
+// of the unit seemed to have room but no other plugin's filters let the pod in, such as for a host port or an anti-affinity, it sends the pod on to the
+// next unit (R5): the next attempt follows at once and passes the unit over, unless room was freed there. And it tells the tickets what became of the
+// attempt (R7). Pods without a policy are left to the plugins that follow.
 func (pl *ResourcePolicy) PostFilter(
-	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, _ fwk.NodeToStatusReader,
+	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader,
 ) (*fwk.PostFilterResult, *fwk.Status) {
 	s := stateOf(state)
-	if s == nil {
-		return nil, fwk.NewStatus(fwk.Unschedulable)
-	}
-	if s.unit == nil {
+	if s == nil || s.view == nil {
+		// A pod without a policy; or one that another plugin refused before this one was asked, or that the policy cannot place at all.
+		pl.admission.failed(pod.UID)
+		if s == nil {
+			return nil, fwk.NewStatus(fwk.Unschedulable)
+		}
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
-	unfit := map[string]int64{}
-	maps.Copy(unfit, s.view.unfit)
-	if _, again := unfit[s.unit.ID]; again {
+	s.view.walk = s.view.walk.on()
+	if s.outcome == placement.Placed {
+		s.view.walk.fail(s.unit.ID, s.nodes.freed)
+	}
+	for {
+		decision := s.decide()
+		switch decision.Outcome {
+		case placement.Preempting:
+			if result, status := pl.preemptIn(ctx, state, pod, decision.Unit, statuses); result != nil || status != nil {
+				return result, status
+			}
+			s.view.walk.preempted[s.policy.Units[decision.Unit].ID] = true
+		case placement.Placed:
+			return pl.goOn(ctx, s, pod, &decision)
+		default:
+			return pl.giveUp(ctx, state, pod, &decision, statuses)
+		}
+	}
+}
+
+// goOn sends the pod on to the unit of the decision in its next attempt.
+func (pl *ResourcePolicy) goOn(ctx context.Context, s *cycleState, pod *corev1.Pod, decision *placement.Decision) (*fwk.PostFilterResult, *fwk.Status) {
+	logger := klog.FromContext(ctx)
+	logger.V(4).Info("Moving pod on to the next unit", "pod", klog.KObj(pod), "unit", s.policy.Units[decision.Unit].ID)
+	pl.inflight.keepWalk(pod.UID, s.view.walk)
+	// While the pod is in its cycle, Activate can only make it follow after its backoff. The start of the next cycle activates it again.
+	pl.handle.Activate(logger, map[string]*corev1.Pod{string(pod.UID): pod})
+	pl.walkers = append(pl.walkers, pod)
+	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("%s; trying unit %d next", decision.Message(), decision.Unit))
+}
+
+// wakeWalkers retries the pods that go on to their next unit: their cycle is over now, and they are back in the queue.
+func (pl *ResourcePolicy) wakeWalkers(logger klog.Logger) {
+	if len(pl.walkers) == 0 {
+		return
+	}
+	pods := make(map[string]*corev1.Pod, len(pl.walkers))
+	for _, pod := range pl.walkers {
+		pods[string(pod.UID)] = pod
+	}
+	pl.walkers = nil
+	pl.handle.Activate(logger, pods)
+}
+
+// giveUp ends the attempt of a pod that no unit can take now: after preemption, where the policy wants it last, it waits or is held.
+func (pl *ResourcePolicy) giveUp(
+	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, decision *placement.Decision, statuses fwk.NodeToStatusReader,
+) (*fwk.PostFilterResult, *fwk.Status) {
+	s := stateOf(state)
+	if decision.Outcome != placement.Waiting && !s.policy.PreemptsFirst() {
+		for i := range s.policy.Units {
+			if !s.view.mayPreemptIn(i) {
+				continue
+			}
+			if result, status := pl.preemptIn(ctx, state, pod, i, statuses); result != nil || status != nil {
+				return result, status
+			}
+		}
+	}
+	pl.inflight.setUndecided(pod.UID, len(s.view.walk.unfit) > 0)
+	pl.attemptEnded(s, decision)
+	var result *fwk.PostFilterResult
+	if decision.Outcome != placement.Waiting {
+		pl.inflight.dropNomination(pod.UID)
+		if pod.Status.NominatedNodeName != "" {
+			result = framework.NewPostFilterResultWithNominatedNode("")
+		}
+	}
+	if s.outcome == decision.Outcome {
+		// PreFilter has given the reason already.
+		return result, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+	}
+	return result, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
+}
+
+// attemptEnded tells the tickets and the timers why the pod was not placed.
+func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decision) {
+	if !decision.Until.IsZero() {
+		pl.timers.wake(s.view.pod, decision.Until)
+	}
+	if !s.policy.CanHold() {
+		return
+	}
+	switch {
+	case decision.Outcome == placement.Held:
+		pl.admission.hold(s.policy, s.view.group, s.view.pod)
+	case decision.Outcome == placement.Waiting, decision.NeedsRoom():
+		pl.admission.wait(s.policy, s.view.group, s.view.pod)
+	default:
+		pl.admission.failed(s.view.pod.UID)
+	}
+}
+
+// on returns the walk as one that can be added to.
+func (w walk) on() walk {
+	next := walk{unfit: map[string]int64{}, preempted: map[string]bool{}}
+	maps.Copy(next.unfit, w.unfit)
+	maps.Copy(next.preempted, w.preempted)
+	return next
+}
+
+// fail remembers that the nodes of a unit failed the pod. freed is how often room had been freed on them by then.
+func (w walk) fail(unit string, freed int64) {
+	if _, again := w.unfit[unit]; again {
 		// It failed although room had been freed since the last time. In a unit where pods come and go all the time a third try would be followed by a
 		// fourth, and the pod would never leave it.
-		unfit[s.unit.ID] = whateverIsFreed
-	} else {
-		unfit[s.unit.ID] = s.nodes.freed
+		freed = whateverIsFreed
 	}
-	next := *s.view
-	next.unfit = unfit
-	decision := s.policy.Decide(s.requests, &next)
-	if decision.Unit < 0 {
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
-	}
-	logger := klog.FromContext(ctx)
-	logger.V(4).Info("Moving pod on to the next unit", "pod", klog.KObj(pod), "unit", s.unit.ID, "next", s.policy.Units[decision.Unit].ID)
-	pl.inflight.markUnfit(pod.UID, unfit)
-	pl.handle.Activate(logger, map[string]*corev1.Pod{string(pod.UID): pod})
-	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("%s; trying unit %d next", decision.Message(), decision.Unit))
+	w.unfit[unit] = freed
 }

@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
@@ -12,58 +13,17 @@ import (
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
-const stateKey fwk.StateKey = "PreFilter" + Name
-
-// cycleState is the decision for the pod of this cycle. It never changes after PreFilter. A cycle without it is that of a pod without a policy.
-type cycleState struct {
-	policy *placement.Policy
-	// unit is where the pod is placed in this cycle; nil when no unit can take it.
-	unit *placement.Unit
-	// nodes are the nodes of the unit.
-	nodes *members
-	// view and requests are what the decision was made from, for PostFilter.
-	view     *view
-	requests []int64
-}
-
-// Clone returns the state itself: it never changes.
-func (s *cycleState) Clone() fwk.StateData { return s }
-
-// view answers the questions of a decision from the scheduler's snapshot. It belongs to the scheduling goroutine.
-type view struct {
-	pl        *ResourcePolicy
-	policy    *placement.Policy
-	group     string
-	candidate *candidate
-	// unfit are the units whose nodes failed the pod in this walk through the units; see unfitUnits.
-	unfit map[string]int64
-}
-
-// Usage returns what the pod's group has in the unit, bound and assumed.
-func (v *view) Usage(unit int) placement.Usage {
-	return v.pl.counts.Usage(ledger.Key{Policy: v.policy.UID, Group: v.group, Unit: unit})
-}
-
-// Room tells whether a node of the unit can take the pod.
-func (v *view) Room(unit int) placement.Room {
-	u := &v.policy.Units[unit]
-	nodes := v.pl.index.members(u.Nodes)
-	if freed, failed := v.unfit[u.ID]; failed && (freed == nodes.freed || freed == whateverIsFreed) {
-		return placement.RoomUnfit
-	}
-	return v.candidate.room(nodes, v.pl.index.nodes)
-}
-
 // PreFilter chooses the unit of a governed pod (R4, R5) and hands over the nodes of that unit only. It skips pods without a policy.
 func (pl *ResourcePolicy) PreFilter(
 	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo,
 ) (*fwk.PreFilterResult, *fwk.Status) {
+	pl.wakeWalkers(klog.FromContext(ctx))
 	policies := pl.policies.Policies()
 	policy := policies.Governing(pod.Namespace, pod.Labels)
 	if policy == nil {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
-	s := &cycleState{policy: policy}
+	s := &cycleState{policy: policy, now: time.Now(), outcome: placement.Failed}
 	state.Write(stateKey, s)
 	if policy.Refusal != "" {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, policy.Refusal)
@@ -72,29 +32,76 @@ func (pl *ResourcePolicy) PreFilter(
 	if err != nil {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, err.Error())
 	}
+	version := pl.admission.begin(policy, group, pod)
 	pl.follow(state, policies, nodes)
+	s.view = pl.newView(ctx, policies, policy, pod, group)
 
-	s.requests = vector(policy, pod)
-	s.view = &view{pl: pl, policy: policy, group: group, candidate: newCandidate(klog.FromContext(ctx), pod), unfit: pl.inflight.takeUnfit(pod.UID)}
-	decision := policy.Decide(s.requests, s.view)
-	if decision.Unit < 0 && len(s.view.unfit) > 0 {
-		// The last unit that was left is full. Try the others again, so that the filters that refuse the pod there are recorded, and their events wake it.
-		s.view.unfit = nil
-		decision = policy.Decide(s.requests, s.view)
+	decision := s.decide()
+	if decision.Outcome != placement.Placed && len(s.view.walk.unfit) > 0 {
+		// The last unit that was left cannot take the pod. Try the others again, so that the filters that refuse the pod there are recorded, and their
+		// events wake it.
+		s.view.walk.unfit = nil
+		decision = s.decide()
 	}
-	if decision.Unit < 0 {
+	s.outcome = decision.Outcome
+	pl.syncAdmission(s, version)
+	switch decision.Outcome {
+	case placement.Placed:
+		s.enter(decision.Unit)
+		virtualnode.Tolerate(state, s.unit.Nodes.Virtual)
+		return &fwk.PreFilterResult{NodeNames: s.nodes.names}, nil
+	case placement.Waiting:
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
+	default:
+		if s.view.mayPreemptAnywhere() {
+			// PostFilter will try preemption: the other plugins have to prepare for it, which Unschedulable makes the framework ask of them.
+			return nil, fwk.NewStatus(fwk.Unschedulable, decision.Message())
+		}
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
 	}
-	s.unit = &policy.Units[decision.Unit]
-	s.nodes = pl.index.members(s.unit.Nodes)
-	if s.unit.Nodes.Virtual {
-		virtualnode.Tolerate(state)
-	}
-	return &fwk.PreFilterResult{NodeNames: s.nodes.names}, nil
 }
 
-// PreFilterExtensions returns nil: the decision does not change when pods are added to or removed from a node in a simulation.
-func (*ResourcePolicy) PreFilterExtensions() fwk.PreFilterExtensions { return nil }
+// PreFilterExtensions returns the plugin: pods that a simulation adds and removes count (R8).
+func (pl *ResourcePolicy) PreFilterExtensions() fwk.PreFilterExtensions { return pl }
+
+// AddPod counts a pod that a simulation puts on a node. Nominated pods of the same group are counted already.
+func (pl *ResourcePolicy) AddPod(_ context.Context, state fwk.CycleState, _ *corev1.Pod, added fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
+	if s := stateOf(state); s != nil && s.unit != nil && s.countsIn(added.GetPod(), node) {
+		s.usage = s.usage.Add(vector(s.policy, added.GetPod()))
+	}
+	return nil
+}
+
+// RemovePod counts a pod no longer that a simulation takes from a node.
+func (pl *ResourcePolicy) RemovePod(_ context.Context, state fwk.CycleState, _ *corev1.Pod, removed fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
+	if s := stateOf(state); s != nil && s.unit != nil && s.countsIn(removed.GetPod(), node) {
+		s.usage = s.usage.Minus(placement.Usage{}.Add(vector(s.policy, removed.GetPod())))
+	}
+	return nil
+}
+
+// countsIn tells whether a pod on a node is counted in the usage of the state: for its unit, and in its group. It is counted as the ledger counts it.
+func (s *cycleState) countsIn(pod *corev1.Pod, node fwk.NodeInfo) bool {
+	if _, nominated := s.view.pl.inflight.nominated(pod.UID); nominated {
+		return false
+	}
+	counted := false
+	one := &snapshot{policies: s.view.policies, inflight: s.view.pl.inflight}
+	one.countPod(pod, node.Node().Labels, func(key ledger.Key, _ ledger.Pod) {
+		counted = counted || key == ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: s.unit.Index}
+	})
+	return counted
+}
+
+// newView returns the view of a cycle.
+func (pl *ResourcePolicy) newView(
+	ctx context.Context, policies *placement.Policies, policy *placement.Policy, pod *corev1.Pod, group string,
+) *view {
+	return &view{
+		pl: pl, policies: policies, policy: policy, pod: pod, group: group, requests: vector(policy, pod),
+		candidate: newCandidate(klog.FromContext(ctx), pod), walk: pl.inflight.takeWalk(pod.UID), started: time.Now().Truncate(time.Second),
+	}
+}
 
 // follow brings the counts and the node index up to date with the snapshot of this cycle.
 func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Policies, nodes []fwk.NodeInfo) {
@@ -104,17 +111,30 @@ func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Polic
 		pl.counts, pl.index = ledger.New(), newNodeIndex()
 	}
 	pl.afterGroup = group
+	pl.fresh.follow(nodes)
 	change := pl.counts.Sync(policies.Epoch, &snapshot{
-		nodes: nodes, departed: pl.departed.follow(pl.index.nodes, nodes), policies: policies, inflight: pl.inflight,
+		nodes: nodes, departed: pl.departed.follow(pl.index.nodes, nodes, pl.inflight), policies: policies, inflight: pl.inflight, fresh: pl.fresh,
 	})
 	pl.index.follow(policies.Epoch, nodes, change)
 }
 
-// stateOf returns the decision of this cycle, or nil for a pod without a policy.
-func stateOf(state fwk.CycleState) *cycleState {
-	data, err := state.Read(stateKey)
-	if err != nil {
-		return nil
+// syncAdmission tells the counts of the pod's group to the tickets (R7).
+func (pl *ResourcePolicy) syncAdmission(s *cycleState, version int64) {
+	if !s.policy.CanHold() {
+		return
 	}
-	return data.(*cycleState)
+	counts := make([]placement.Usage, len(s.policy.Units))
+	for i := range counts {
+		counts[i] = s.view.Usage(i)
+	}
+	lowest, found := int32(0), false
+	if s.outcome == placement.Held {
+		for i := range counts {
+			if priority, ok := pl.counts.Lowest(ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: i}); ok && (!found || priority < lowest) {
+				lowest, found = priority, true
+			}
+		}
+		pl.admission.lowest(s.policy, s.view.group, lowest, found)
+	}
+	pl.admission.sync(s.policy, s.view.group, version, counts)
 }

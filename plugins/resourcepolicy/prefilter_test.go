@@ -82,7 +82,7 @@ func TestWhatCounts(t *testing.T) {
 			nodes := []*wrappers.Node{machine("a1", "a")}
 			pl, _ := newTestPlugin(t, nodes, policy)
 			if tc.inflight != "" {
-				pl.inflight.place(tc.pod.UID, tc.inflight)
+				pl.inflight.place(tc.pod.UID, placed{unit: tc.inflight, node: "a1", pod: webPod("inflight").Obj()})
 			}
 			if _, got, reason := preFilter(t, pl, webPod("new"), infos(t, nodes, tc.pod.Node("a1"))); got != tc.want {
 				t.Errorf("unit = %d (%s), want %d", got, reason, tc.want)
@@ -94,7 +94,7 @@ func TestWhatCounts(t *testing.T) {
 func TestInflightIsForgottenWhenTheBindingIsSeen(t *testing.T) {
 	nodes := []*wrappers.Node{machine("a1", "a")}
 	pl, _ := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS()))
-	pl.inflight.place("old", "ecs")
+	pl.inflight.place("old", placed{unit: "ecs", node: "a1", pod: webPod("old").Obj()})
 	preFilter(t, pl, webPod("new"), infos(t, nodes, webPod("old").Node("a1")))
 	if pl.inflight.unit("old") == "" {
 		t.Error("the unit of a pod whose binding was not seen is forgotten")
@@ -196,8 +196,8 @@ func TestPostFilterWalksThroughTheUnits(t *testing.T) {
 	}
 	_, status = pl.PostFilter(ctx, state, pod.Obj(), nil)
 	want = "unit 0 (ecs, pool=a): no node passes all filters for the pod; unit 1 (ecs, pool=b): no node passes all filters for the pod"
-	if status.Message() != want || len(h.activated) != 1 {
-		t.Errorf("message = %q, activated %v, want %q and no further attempt", status.Message(), h.activated, want)
+	if status.Message() != want || len(h.activated) != 2 {
+		t.Errorf("message = %q, activated %v, want %q, and no attempt beyond that of the start of the cycle", status.Message(), h.activated, want)
 	}
 	if _, unit, _ = preFilter(t, pl, pod, snapshot); unit != 0 {
 		t.Errorf("third attempt: unit = %d, want 0: the walk was over", unit)

@@ -1,6 +1,8 @@
 package resourcepolicy
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
@@ -56,7 +58,7 @@ func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
 	if m.tooBigVersion == m.version && c.request.atLeast(&m.tooBig) {
 		return placement.RoomNone
 	}
-	outOfResources := true
+	outOfResources, coming := true, false
 	for n := range m.positions {
 		at := (m.next + n) % len(m.positions)
 		info := nodes[m.positions[at]]
@@ -68,6 +70,10 @@ func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
 			m.next = at
 			return placement.RoomYes
 		}
+		coming = coming || isNotReady(info.Node())
+	}
+	if coming {
+		return placement.RoomComing
 	}
 	if !outOfResources {
 		return placement.RoomRefused
@@ -87,6 +93,11 @@ func (c *candidate) allowedOn(node *corev1.Node, virtual bool) bool {
 	matches, err := c.affinity.Match(node)
 	// An affinity that cannot be read is the NodeAffinity plugin's to explain.
 	return matches || err != nil
+}
+
+// isNotReady tells whether the node is not ready yet, or not any more, as the taint says that the node lifecycle controller gives it.
+func isNotReady(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Spec.Taints, func(taint corev1.Taint) bool { return taint.Key == corev1.TaintNodeNotReady })
 }
 
 // toleratesUnschedulable tells whether the pod may go on cordoned nodes, as the NodeUnschedulable plugin does.

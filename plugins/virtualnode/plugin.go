@@ -45,8 +45,15 @@ func New(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) { retu
 // Name returns the name of the plugin.
 func (*VirtualNode) Name() string { return Name }
 
-// Tolerate makes the pod of this cycle tolerate the taint of virtual nodes. PreFilter of the ResourcePolicy plugin calls it for eci units.
-func Tolerate(state fwk.CycleState) { state.Write(stateKey, tolerated{}) }
+// Tolerate makes the pod of this cycle tolerate the taint of virtual nodes, or ends that. The ResourcePolicy plugin calls it with the unit that it looks
+// at.
+func Tolerate(state fwk.CycleState, virtual bool) {
+	if virtual {
+		state.Write(stateKey, tolerated{})
+	} else {
+		state.Delete(stateKey)
+	}
+}
 
 // HasUntoleratedTaint tells whether a taint of the node keeps the pod away. With virtual, the taint of virtual nodes does not count.
 func HasUntoleratedTaint(logger klog.Logger, node *corev1.Node, pod *corev1.Pod, virtual bool) bool {

@@ -48,7 +48,7 @@ func TestFilter(t *testing.T) {
 			}
 			state := framework.NewCycleState()
 			if tc.tolerate {
-				Tolerate(state)
+				Tolerate(state, true)
 			}
 			info := framework.NewNodeInfo()
 			info.SetNode(tc.node.Obj())

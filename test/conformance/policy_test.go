@@ -21,18 +21,16 @@ var _ = Describe("Which policy governs, and whether it is acted on (R1)", func()
 
 	It("a policy with a field that is not acted on is refused, and its pods wait until it is edited", func(ctx SpecContext) {
 		w.nodes(2, "first")
-		refused := wrappers.MakePolicy("p").Unit(w.ecs("first"))
-		refused.Spec.PreemptPolicy = v1alpha1.PreemptBeforeNextUnit
-		rp := w.policy(refused)
+		rp := w.policy(wrappers.MakePolicy("p").TryNext(v1alpha1.TryNextTimeout).Unit(w.ecs("first")))
 		ready := meta.FindStatusCondition(rp.Status.Conditions, v1alpha1.ConditionReady)
 		Expect(ready.Status).To(Equal(metav1.ConditionFalse))
 		Expect(ready.Reason).To(Equal(v1alpha1.ReasonUnsupported))
-		Expect(ready.Message).To(ContainSubstring(`spec.preemptPolicy: Unsupported value: "BeforeNextUnit": supported values: "AfterAllUnits"`))
+		Expect(ready.Message).To(ContainSubstring(`spec.whenTryNextUnits.policy: Unsupported value: "Timeout": supported values: "LackResourceOrExceedMax"`))
 		pod := w.create(w.pod())
-		w.waitsWith(pod, "ResourcePolicy p is refused: spec.preemptPolicy")
+		w.waitsWith(pod, "ResourcePolicy p is refused: spec.whenTryNextUnits.policy")
 
 		before := rp.DeepCopy()
-		rp.Spec.PreemptPolicy = v1alpha1.PreemptAfterAllUnits
+		rp.Spec.WhenTryNextUnits = nil
 		Expect(api.Patch(ctx, rp, client.MergeFrom(before))).To(Succeed())
 		Expect(w.unitOf(pod)).To(Equal("first"))
 		Eventually(func(g Gomega) {

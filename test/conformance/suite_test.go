@@ -93,8 +93,9 @@ func startControllers(options ctrl.Options) {
 	options.Controller = config.Controller{SkipNameValidation: new(true)}
 	mgr, err := ctrl.NewManager(restConfig, options)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(controllers.Setup(mgr, virtualnode.Options{
-		Namespace: secretNamespace, Endpoint: eciURL, RefreshInterval: refreshInterval, MaxAge: maxAge,
+	Expect(controllers.Setup(mgr, controllers.Options{
+		SchedulerName: wrappers.SchedulerName,
+		VirtualNode:   virtualnode.Options{Namespace: secretNamespace, Endpoint: eciURL, RefreshInterval: refreshInterval, MaxAge: maxAge},
 	})).To(Succeed())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -57,6 +57,42 @@ func (p *Policy) GroupBy(key string) *Policy {
 	return p
 }
 
+// TryNext sets whenTryNextUnits.policy.
+func (p *Policy) TryNext(policy v1alpha1.TryNextPolicy) *Policy {
+	if p.Spec.WhenTryNextUnits == nil {
+		p.Spec.WhenTryNextUnits = &v1alpha1.WhenTryNextUnits{}
+	}
+	p.Spec.WhenTryNextUnits.Policy = policy
+	return p
+}
+
+// Timeout sets whenTryNextUnits.timeout.
+func (p *Policy) Timeout(timeout time.Duration) *Policy {
+	if p.Spec.WhenTryNextUnits == nil {
+		p.Spec.WhenTryNextUnits = &v1alpha1.WhenTryNextUnits{}
+	}
+	p.Spec.WhenTryNextUnits.Timeout = &metav1.Duration{Duration: timeout}
+	return p
+}
+
+// PreemptFirst sets preemptPolicy to BeforeNextUnit.
+func (p *Policy) PreemptFirst() *Policy {
+	p.Spec.PreemptPolicy = v1alpha1.PreemptBeforeNextUnit
+	return p
+}
+
+// IgnorePrevious sets ignorePreviousPod.
+func (p *Policy) IgnorePrevious() *Policy {
+	p.Spec.IgnorePreviousPod = new(true)
+	return p
+}
+
+// CountTerminating sets ignoreTerminatingPod to false.
+func (p *Policy) CountTerminating() *Policy {
+	p.Spec.IgnoreTerminatingPod = new(false)
+	return p
+}
+
 // Unit adds a unit.
 func (p *Policy) Unit(u *Unit) *Policy { p.Spec.Units = append(p.Spec.Units, u.Unit); return p }
 
@@ -68,6 +104,39 @@ func ECS() *Unit { return &Unit{v1alpha1.Unit{Resource: v1alpha1.ResourceECS}} }
 
 // ECI returns an eci unit.
 func ECI() *Unit { return &Unit{v1alpha1.Unit{Resource: v1alpha1.ResourceECI}} }
+
+// Elastic returns an elastic unit.
+func Elastic() *Unit { return &Unit{v1alpha1.Unit{Resource: v1alpha1.ResourceElastic}} }
+
+// ACS returns an acs unit.
+func ACS() *Unit { return &Unit{v1alpha1.Unit{Resource: v1alpha1.ResourceACS}} }
+
+// Named sets the name.
+func (u *Unit) Named(name string) *Unit { u.Name = name; return u }
+
+// PodLabel adds a label to podLabels.
+func (u *Unit) PodLabel(key, value string) *Unit {
+	if u.PodLabels == nil {
+		u.PodLabels = v1alpha1.LabelSet{}
+	}
+	u.PodLabels[key] = v1alpha1.LabelValue(value)
+	return u
+}
+
+// PodAnnotation adds an annotation to podAnnotations.
+func (u *Unit) PodAnnotation(key, value string) *Unit {
+	if u.PodAnnotations == nil {
+		u.PodAnnotations = map[string]v1alpha1.AnnotationValue{}
+	}
+	u.PodAnnotations[key] = v1alpha1.AnnotationValue(value)
+	return u
+}
+
+// Where adds a requirement to matchExpressions.
+func (u *Unit) Where(key string, operator corev1.NodeSelectorOperator, values ...v1alpha1.LabelValue) *Unit {
+	u.MatchExpressions = append(u.MatchExpressions, v1alpha1.NodeRequirement{Key: key, Operator: operator, Values: values})
+	return u
+}
 
 // On adds a label to the nodeSelector.
 func (u *Unit) On(key, value string) *Unit {
@@ -132,6 +201,9 @@ func (p *Pod) Request(name corev1.ResourceName, quantity string) *Pod {
 
 // Node binds the pod.
 func (p *Pod) Node(name string) *Pod { p.Spec.NodeName = name; return p }
+
+// Priority sets the priority.
+func (p *Pod) Priority(priority int32) *Pod { p.Spec.Priority = &priority; return p }
 
 // Terminating sets the time of deletion.
 func (p *Pod) Terminating() *Pod {

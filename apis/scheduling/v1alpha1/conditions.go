@@ -8,6 +8,9 @@ const (
 
 	// ReasonAccepted is the reason of Ready=True.
 	ReasonAccepted = "Accepted"
+	// ReasonAcceptedForNamespace is the reason of Ready=True when the selector is empty: the policy governs every pod of its namespace that no policy
+	// with a selector governs.
+	ReasonAcceptedForNamespace = "AcceptedForNamespace"
 	// ReasonUnsupported is the reason of Ready=False when the policy uses a field or value that this version does not act on. The message names
 	// each field, its value and what is allowed.
 	ReasonUnsupported = "Unsupported"
@@ -26,4 +29,41 @@ const (
 	ReasonMoreSpecific = "MoreSpecific"
 	// ReasonNotShadowed is the reason of Shadowed=False.
 	ReasonNotShadowed = "NotShadowed"
+)
+
+const (
+	// ConditionExhausted tells whether every unit is full for at least one group of pods (R7). It is information, not an error.
+	// True: such pods are held until one of theirs ends, and no new node can help them. False: every group has a unit that is not full.
+	// Absent while Ready is not True: the caps of a refused policy decide nothing.
+	ConditionExhausted = "Exhausted"
+
+	// ReasonAllUnitsFull is the reason of Exhausted=True.
+	ReasonAllUnitsFull = "AllUnitsFull"
+	// ReasonRoomLeft is the reason of Exhausted=False when every unit has a cap and one is not full.
+	ReasonRoomLeft = "RoomLeft"
+	// ReasonUnitWithoutCap is the reason of Exhausted=False when a unit has no cap: it is never full.
+	ReasonUnitWithoutCap = "UnitWithoutCap"
+)
+
+const (
+	// ConditionMisconfigured tells whether the policy is acted on but says something that its author hardly means.
+	// True: the message has one sentence for each finding; the reason is that of the first, in the order below. False: nothing was found.
+	// Absent while Ready is not True: what a refused policy says is not judged any further.
+	ConditionMisconfigured = "Misconfigured"
+
+	// ReasonNoNodes is the reason when no node of the cluster is in any of the units: every pod waits.
+	ReasonNoNodes = "NoNodes"
+	// ReasonUnreachableUnit is the reason when a unit can never be used: an earlier one without caps contains all of its nodes.
+	ReasonUnreachableUnit = "UnreachableUnit"
+	// ReasonUnknownResource is the reason when maxResources names a resource that no node of the unit has: the cap caps nothing.
+	ReasonUnknownResource = "UnknownResource"
+	// ReasonZeroTimeout is the reason when timeout is 0s under TimeoutOrExceedMax: pods do not wait.
+	ReasonZeroTimeout = "ZeroTimeout"
+	// ReasonPodLabelsChangePolicy is the reason when podLabels of a unit would give pods to another policy: such pods are not placed in the unit.
+	ReasonPodLabelsChangePolicy = "PodLabelsChangePolicy"
+	// ReasonPodLabelsLeaveOwner is the reason when podLabels of a unit would take a pod that waits now from the selector of its ReplicaSet,
+	// StatefulSet or ReplicationController, which would make another pod in its place: such pods are not placed in the unit.
+	ReasonPodLabelsLeaveOwner = "PodLabelsLeaveOwner"
+	// ReasonNothingFound is the reason of Misconfigured=False.
+	ReasonNothingFound = "NothingFound"
 )

@@ -8,4 +8,25 @@ const (
 	AnnotationUnit = "scheduling.spillway.dev/unit"
 	// AnnotationUserDeletionCost keeps the pod-deletion-cost that the user had set before Spillway wrote its own (R10).
 	AnnotationUserDeletionCost = "scheduling.spillway.dev/user-deletion-cost"
+	// AnnotationDeletionCost is the pod-deletion-cost that the controller wrote last, so that another value is known to be the user's. The scheduler does
+	// not write it. Empty: what Spillway wrote has been taken back.
+	AnnotationDeletionCost = "scheduling.spillway.dev/deletion-cost"
+
+	// AnnotationPrefix begins the annotations that Spillway writes.
+	AnnotationPrefix = "scheduling.spillway.dev/"
+
+	// LabelWait in podLabels of a unit, with the value "true", makes pods wait in the unit for a node (source: ACK, whenTryNextUnits). It is not
+	// written on pods.
+	LabelWait = "k8s.aliyun.com/resource-policy-wait-for-ecs-scaling"
+
+	// LabelComputeClass and LabelComputeQoS are the labels of ACS compute power (source: ACK, units of resource acs).
+	LabelComputeClass = "alibabacloud.com/compute-class"
+	// LabelComputeQoS is the quality of service of an ACS pod.
+	LabelComputeQoS = "alibabacloud.com/compute-qos"
+	// AnnotationComputeQoSStrategy in podAnnotations of an acs unit says that the QoS is chosen elsewhere: the default is not written.
+	AnnotationComputeQoSStrategy = "alpha.alibabacloud.com/compute-qos-strategy"
+	// ComputeClassDefault and ComputeQoSDefault are what pods in an acs unit get.
+	ComputeClassDefault = "general-purpose"
+	// ComputeQoSDefault is the default of LabelComputeQoS.
+	ComputeQoSDefault = "default"
 )

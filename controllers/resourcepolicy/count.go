@@ -1,0 +1,142 @@
+package resourcepolicy
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+// scene is what the status of a policy is computed from. Nothing in it is changed.
+type scene struct {
+	policy *placement.Policy
+	// policies are those of the policy's namespace.
+	policies *placement.Policies
+	// pods are those of the policy's namespace.
+	pods []corev1.Pod
+	// nodes are those of the cluster.
+	nodes []corev1.Node
+}
+
+// counted is how many pods of a policy are where.
+type counted struct {
+	// groups have what the pods of each group use in each unit.
+	groups map[string][]placement.Usage
+	// unplaced are the pods that no node has yet.
+	unplaced []*corev1.Pod
+	// waiting and held are how many of them wait and are held (R7).
+	waiting, held int32
+	// heldGroups are the groups with held pods.
+	heldGroups map[string]bool
+}
+
+// count counts the pods of the policy the way the scheduler does (R3, R4). Pods of other schedulers can count for a unit but neither wait nor be held.
+func (s *scene) count(schedulerName string) counted {
+	out := counted{groups: map[string][]placement.Usage{}, heldGroups: map[string]bool{}}
+	nodeLabels := s.nodeLabels()
+	for i := range s.pods {
+		pod := &s.pods[i]
+		if isTerminal(pod) || !s.governs(pod) {
+			continue
+		}
+		switch {
+		case pod.Spec.NodeName != "":
+			s.countBound(pod, nodeLabels[pod.Spec.NodeName], out.groups)
+		case pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0 && pod.Spec.SchedulerName == schedulerName:
+			out.unplaced = append(out.unplaced, pod)
+		}
+	}
+	for _, pod := range out.unplaced {
+		if group, held := s.holds(pod, out.groups); held {
+			out.held++
+			out.heldGroups[group] = true
+		} else if isUnschedulable(pod) {
+			out.waiting++
+		}
+	}
+	return out
+}
+
+// governs tells whether the policy governs a pod (R1).
+func (s *scene) governs(pod *corev1.Pod) bool {
+	governing := s.policies.Governing(pod.Namespace, pod.Labels)
+	return governing != nil && governing.UID == s.policy.UID
+}
+
+// countBound adds a bound pod to its group and unit if it counts (R3, R4). nil labels are those of a node that does not exist any more.
+func (s *scene) countBound(pod *corev1.Pod, nodeLabels map[string]string, groups map[string][]placement.Usage) {
+	group, err := s.policy.Group(pod.Labels)
+	if err != nil {
+		// A pod without a group cannot have been placed by the policy and counts for none of its groups.
+		return
+	}
+	bound := placement.NewBoundPod(pod, nodeLabels)
+	unit := s.policy.UnitOf(&bound)
+	if unit < 0 || !s.policy.Counts(&bound) {
+		return
+	}
+	if groups[group] == nil {
+		groups[group] = make([]placement.Usage, len(s.policy.Units))
+	}
+	groups[group][unit] = groups[group][unit].Add(s.vector(pod))
+}
+
+// holds tells whether every unit is full for a pod that no node has yet, and returns its group (R7). A refused policy and a pod without a group are
+// refused for that, not held.
+func (s *scene) holds(pod *corev1.Pod, groups map[string][]placement.Usage) (string, bool) {
+	group, err := s.policy.Group(pod.Labels)
+	if err != nil || s.policy.Refusal != "" {
+		return "", false
+	}
+	return group, s.policy.FullForAll(s.vector(pod), usageOf(groups[group]))
+}
+
+// usageOf returns a group's usage by unit. nil: the group has no pods.
+func usageOf(units []placement.Usage) func(unit int) placement.Usage {
+	return func(unit int) placement.Usage {
+		if units == nil {
+			return placement.Usage{}
+		}
+		return units[unit]
+	}
+}
+
+// vector returns the requests of a pod as the policy tracks them. A pod that is being resized in place counts with what it holds.
+func (s *scene) vector(pod *corev1.Pod) []int64 {
+	if !s.policy.TracksResources() {
+		return nil
+	}
+	return s.policy.Vector(requestsOf(pod))
+}
+
+// nodeLabels returns the labels of every node by its name, none of them nil.
+func (s *scene) nodeLabels() map[string]map[string]string {
+	out := make(map[string]map[string]string, len(s.nodes))
+	for i := range s.nodes {
+		out[s.nodes[i].Name] = labelsOf(&s.nodes[i])
+	}
+	return out
+}
+
+// labelsOf returns the labels of a node that exists: never nil, which stands for a node that does not.
+func labelsOf(node *corev1.Node) map[string]string {
+	if node.Labels == nil {
+		return map[string]string{}
+	}
+	return node.Labels
+}
+
+func requestsOf(pod *corev1.Pod) corev1.ResourceList {
+	return resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true})
+}
+
+// isTerminal tells whether a pod has ended: it uses nothing any more.
+func isTerminal(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// isUnschedulable tells whether the scheduler has tried the pod and found no place.
+func isUnschedulable(pod *corev1.Pod) bool {
+	said := verdictOn(pod)
+	return said.status == corev1.ConditionFalse && said.reason == corev1.PodReasonUnschedulable
+}

@@ -1,0 +1,189 @@
+package ledger
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+// Applicant is a pod that is not placed yet.
+type Applicant struct {
+	UID types.UID
+	// Requests is its placement vector.
+	Requests []int64
+	Priority int32
+	// MayPreempt is false when the pod never preempts others.
+	MayPreempt bool
+	Created    time.Time
+	// Shape is equal for pods with the same requests that fit on the same nodes, as far as the caller can tell.
+	Shape string
+}
+
+// Tickets decide which pods of one group may be tried and which are held (R7): never more than the caps of the units have room for, counted with the
+// pods that are being tried. Those that are held come in order of priority, then age. It is pure and holds no lock.
+//
+// A pod asks before every attempt. What became of the attempt is told by Place, Wait, Fail or Hold. A pod that waits for a node keeps its slot, so that
+// no more pods ask an autoscaler for nodes than the caps admit; pods of another shape may still be tried, because they may fit where it does not.
+//
+// The counts are told by Sync. After Doubt they are not known; until the next Sync one pod at a time is let through, whose attempt brings the counts.
+type Tickets struct {
+	policy *placement.Policy
+	// counts are what the group has in each unit; nil while that is not known.
+	counts []placement.Usage
+	// version grows with every doubt.
+	version int64
+	// lowest is the lowest priority of a counted pod, as far as is known; a pod above it may preempt in a full unit. Without meaning if !hasLowest.
+	lowest    int32
+	hasLowest bool
+
+	pods map[types.UID]*ticket
+	// held are the held pods by shape.
+	held map[string]*heldPods
+	// tried are the claims of the pods that are being tried; waiting are those of the pods that wait for a node, by shape. Both by unit.
+	tried   []placement.Usage
+	waiting map[string][]placement.Usage
+	// trying is how many pods are being tried; unclaimed how many pods are not held and have no claim, because the counts were not known or because they
+	// may preempt.
+	trying, unclaimed int
+}
+
+// Moves are the pods for which something else holds than before.
+type Moves struct {
+	// Free may be tried now.
+	Free []types.UID
+	// Held waited for a node, or were being tried, and are held now.
+	Held []types.UID
+}
+
+// ticket is the state of one pod.
+type ticket struct {
+	Applicant
+	state state
+	// unit is where the claim counts; noUnit for none.
+	unit int
+	// index is the place in the heap of held pods.
+	index int
+	// vain is true after an attempt found every unit full: until the pod asks again, its priority alone does not let it through.
+	vain bool
+}
+
+type state int
+
+const (
+	stateHeld state = iota
+	stateTried
+	stateWaiting
+)
+
+const noUnit = -1
+
+// NewTickets returns the tickets of a group of the policy. The counts are not known.
+func NewTickets(policy *placement.Policy) *Tickets {
+	return &Tickets{
+		policy: policy, pods: map[types.UID]*ticket{}, held: map[string]*heldPods{},
+		tried: make([]placement.Usage, len(policy.Units)), waiting: map[string][]placement.Usage{},
+	}
+}
+
+// Policy returns the policy of the group.
+func (t *Tickets) Policy() *placement.Policy { return t.policy }
+
+// Version names the state of knowledge for Sync: read it before counting.
+func (t *Tickets) Version() int64 { return t.version }
+
+// Empty tells whether no pod is known: the tickets can be thrown away.
+func (t *Tickets) Empty() bool { return len(t.pods) == 0 }
+
+// IsHeld tells whether the pod is held.
+func (t *Tickets) IsHeld(uid types.UID) bool {
+	pod, ok := t.pods[uid]
+	return ok && pod.state == stateHeld
+}
+
+// Ask tells whether the pod may be tried. If not, it is held.
+func (t *Tickets) Ask(a Applicant) bool {
+	pod := t.pods[a.UID]
+	if pod == nil {
+		pod = t.add(a)
+	}
+	switch pod.state {
+	case stateTried:
+		return true
+	case stateWaiting:
+		unit := pod.unit
+		t.release(pod)
+		t.claim(pod, stateTried, unit)
+		return true
+	default:
+		pod.vain = false
+		return t.admit(pod)
+	}
+}
+
+// Sync tells the counts of the group by unit, as they were at a version. Counts of an older version are not taken.
+func (t *Tickets) Sync(version int64, counts []placement.Usage) Moves {
+	if version == t.version {
+		t.counts = counts
+	}
+	return t.settle()
+}
+
+// SetLowest tells the lowest priority of the counted pods; ok is false when there are none.
+func (t *Tickets) SetLowest(lowest int32, ok bool) { t.lowest, t.hasLowest = lowest, ok }
+
+// Place tells that the pod was placed in a unit.
+func (t *Tickets) Place(a Applicant, unit int) Moves {
+	t.Forget(a.UID)
+	if !t.hasLowest || a.Priority < t.lowest {
+		t.lowest, t.hasLowest = a.Priority, true
+	}
+	if t.counts != nil {
+		t.counts[unit] = t.counts[unit].Add(a.Requests)
+	}
+	return t.settle()
+}
+
+// Wait tells that the attempt of the pod failed, and that it waits for a node in a unit that is not full.
+func (t *Tickets) Wait(a Applicant) Moves {
+	t.Forget(a.UID)
+	pod := t.add(a)
+	t.takeOut(pod)
+	t.claim(pod, stateWaiting, noUnit)
+	return t.settle()
+}
+
+// Fail tells that the attempt of the pod failed for a reason that is not the policy's: its slot is free for others. The pod may ask again.
+func (t *Tickets) Fail(uid types.UID) Moves {
+	t.Forget(uid)
+	return t.settle()
+}
+
+// Hold tells that every unit was found full for the pod.
+func (t *Tickets) Hold(a Applicant) Moves {
+	t.Forget(a.UID)
+	t.add(a).vain = true
+	moves := t.settle()
+	if t.IsHeld(a.UID) {
+		moves.Held = append(moves.Held, a.UID)
+	}
+	return moves
+}
+
+// Doubt tells that a slot may have become free: the counts are not known any more.
+func (t *Tickets) Doubt() Moves {
+	t.version++
+	t.counts = nil
+	return t.settle()
+}
+
+// Forget drops a pod: it was bound by another scheduler, deleted, or changed its group.
+func (t *Tickets) Forget(uid types.UID) {
+	pod, ok := t.pods[uid]
+	if !ok {
+		return
+	}
+	t.release(pod)
+	delete(t.pods, uid)
+}

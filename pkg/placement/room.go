@@ -1,0 +1,41 @@
+package placement
+
+import "fmt"
+
+// Room says whether a unit has a node that can take the pod.
+type Room int
+
+const (
+	// RoomYes means that at least one node of the unit has room, as far as a cheap look can tell.
+	RoomYes Room = iota
+	// RoomNoNodes means that no node of the cluster is in the unit.
+	RoomNoNodes
+	// RoomNone means that every node of the unit lacks room.
+	RoomNone
+	// RoomComing means that a node that is not ready yet has room.
+	RoomComing
+	// RoomRefused means that the nodes with room refuse the pod: they are cordoned, or have a taint or lack a label.
+	RoomRefused
+	// RoomUnfit means that nodes seemed to have room, but the scheduler's other filters refused them all.
+	RoomUnfit
+)
+
+// String returns the words that explain to a user why a unit was passed over.
+func (r Room) String() string {
+	switch r {
+	case RoomYes:
+		return "has room"
+	case RoomNoNodes:
+		return "no node is in this unit"
+	case RoomNone:
+		return "no node has room for the pod"
+	case RoomComing:
+		return "a node with room is not ready yet"
+	case RoomRefused:
+		return "nodes with room are closed to the pod by a cordon, a taint or their labels"
+	case RoomUnfit:
+		return "no node passes all filters for the pod"
+	default:
+		return fmt.Sprintf("Room(%d)", int(r))
+	}
+}

@@ -1,0 +1,320 @@
+package resourcepolicy
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/component-helpers/resource"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+
+	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+// admission hands out the tickets of all groups (R7). PreEnqueue asks it under the lock of the scheduling queue, the scheduling goroutine and the handlers
+// of the informers tell it what happened. Only computation happens under its lock; pods are woken after it is released, because waking takes the lock of
+// the queue.
+type admission struct {
+	// wake retries pods, and held tells that pods are held now. They are called without the lock.
+	wake func(pods []*corev1.Pod)
+	held func(pods []*corev1.Pod)
+
+	mu     sync.Mutex
+	groups map[groupKey]*group
+	// members are the groups of the pods that have a ticket.
+	members map[types.UID]groupKey
+}
+
+type groupKey struct {
+	policy types.UID
+	group  string
+}
+
+// group is what waits in one group of one policy.
+type group struct {
+	// tickets are nil for a policy that never holds pods: one of its units has no cap.
+	tickets *ledger.Tickets
+	policy  *placement.Policy
+	// pods are the pods with a ticket.
+	pods map[types.UID]*corev1.Pod
+	// blocked are the pods that are being tried, or failed while a unit with a cap was in their way: a slot that becomes free may help them.
+	blocked map[types.UID]*corev1.Pod
+}
+
+func newAdmission() *admission {
+	return &admission{groups: map[groupKey]*group{}, members: map[types.UID]groupKey{}}
+}
+
+// ask tells whether the pod may be tried.
+func (a *admission) ask(policy *placement.Policy, groupName string, pod *corev1.Pod) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	g := a.enter(policy, groupName, pod)
+	return g.tickets.Ask(applicantOf(policy, pod))
+}
+
+// begin notes that the pod is about to be tried, and returns the version of what is known about its group. It must be called before the counts are read:
+// an event that frees a slot after that will find the pod.
+func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev1.Pod) int64 {
+	if !policy.HasCaps() {
+		return 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	g := a.group(policy, groupName)
+	g.blocked[pod.UID] = pod
+	if g.tickets == nil {
+		return 0
+	}
+	return g.tickets.Version()
+}
+
+// sync tells the counts of a group by unit.
+func (a *admission) sync(policy *placement.Policy, groupName string, version int64, counts []placement.Usage) {
+	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Sync(version, counts) })
+}
+
+// lowest tells the lowest priority of the counted pods of a group.
+func (a *admission) lowest(policy *placement.Policy, groupName string, lowest int32, found bool) {
+	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves {
+		t.SetLowest(lowest, found)
+		return ledger.Moves{}
+	})
+}
+
+// placed tells that the pod was placed in a unit.
+func (a *admission) placed(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
+	a.unblock(groupKey{policy.UID, groupName}, pod.UID)
+	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Place(applicantOf(policy, pod), unit) })
+	a.leave(pod.UID)
+}
+
+// wait tells that the pod waits for a node.
+func (a *admission) wait(policy *placement.Policy, groupName string, pod *corev1.Pod) {
+	a.join(policy, groupName, pod)
+	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Wait(applicantOf(policy, pod)) })
+}
+
+// hold tells that every unit was found full for the pod.
+func (a *admission) hold(policy *placement.Policy, groupName string, pod *corev1.Pod) {
+	a.join(policy, groupName, pod)
+	// From now on the tickets wake it.
+	a.unblock(groupKey{policy.UID, groupName}, pod.UID)
+	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Hold(applicantOf(policy, pod)) })
+}
+
+// failed tells that the attempt of a pod failed for another reason. Nothing happens for a pod without a ticket.
+func (a *admission) failed(pod types.UID) {
+	a.mu.Lock()
+	key, ok := a.members[pod]
+	var moves ledger.Moves
+	var g *group
+	if ok {
+		g = a.groups[key]
+		moves = g.tickets.Fail(pod)
+	}
+	free, held := a.podsOf(g, moves)
+	a.mu.Unlock()
+	a.leave(pod)
+	a.apply(free, held)
+}
+
+// freed tells that a slot of a group may have become free.
+func (a *admission) freed(key groupKey) {
+	a.mu.Lock()
+	g, ok := a.groups[key]
+	if !ok {
+		a.mu.Unlock()
+		return
+	}
+	var moves ledger.Moves
+	if g.tickets != nil {
+		moves = g.tickets.Doubt()
+	}
+	free, held := a.podsOf(g, moves)
+	for _, pod := range g.blocked {
+		free = append(free, pod)
+	}
+	a.mu.Unlock()
+	a.apply(free, held)
+}
+
+// freedIn is freed for all groups of the policies that match.
+func (a *admission) freedIn(matches func(*placement.Policy) bool) {
+	a.mu.Lock()
+	var keys []groupKey
+	for key, g := range a.groups {
+		if matches(g.policy) {
+			keys = append(keys, key)
+		}
+	}
+	a.mu.Unlock()
+	for _, key := range keys {
+		a.freed(key)
+	}
+}
+
+// forget drops a pod that is not waiting any more. What it had is free.
+func (a *admission) forget(pod types.UID) {
+	a.mu.Lock()
+	for key, g := range a.groups {
+		if _, ok := g.blocked[pod]; ok {
+			delete(g.blocked, pod)
+			a.dropIfEmpty(key, g)
+		}
+	}
+	a.mu.Unlock()
+	a.failed(pod)
+}
+
+// isHeld tells whether the pod is held, and by which policy.
+func (a *admission) isHeld(pod types.UID) (*placement.Policy, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key, ok := a.members[pod]
+	if !ok {
+		return nil, false
+	}
+	g := a.groups[key]
+	return g.policy, g.tickets.IsHeld(pod)
+}
+
+// tell tells the tickets of a group something, and acts on what follows from it.
+func (a *admission) tell(policy *placement.Policy, groupName string, what func(*ledger.Tickets) ledger.Moves) {
+	a.mu.Lock()
+	g, ok := a.groups[groupKey{policy.UID, groupName}]
+	if !ok || g.tickets == nil || g.policy != policy {
+		a.mu.Unlock()
+		return
+	}
+	free, held := a.podsOf(g, what(g.tickets))
+	a.mu.Unlock()
+	a.apply(free, held)
+}
+
+func (a *admission) apply(free, held []*corev1.Pod) {
+	if len(held) > 0 {
+		a.held(held)
+	}
+	if len(free) > 0 {
+		a.wake(free)
+	}
+}
+
+// join gives a pod a place in the group.
+func (a *admission) join(policy *placement.Policy, groupName string, pod *corev1.Pod) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.enter(policy, groupName, pod)
+}
+
+// enter gives a pod a place in the group, and takes the one that it had elsewhere. The caller has the lock.
+func (a *admission) enter(policy *placement.Policy, groupName string, pod *corev1.Pod) *group {
+	key := groupKey{policy.UID, groupName}
+	if old, ok := a.members[pod.UID]; ok && old != key {
+		a.remove(old, pod.UID)
+	}
+	g := a.group(policy, groupName)
+	g.pods[pod.UID] = pod
+	a.members[pod.UID] = key
+	return g
+}
+
+// leave drops a pod whose ticket has been given back.
+func (a *admission) leave(pod types.UID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if key, ok := a.members[pod]; ok {
+		a.remove(key, pod)
+	}
+}
+
+// remove drops a pod from its group. The caller has the lock.
+func (a *admission) remove(key groupKey, pod types.UID) {
+	delete(a.members, pod)
+	g := a.groups[key]
+	delete(g.pods, pod)
+	g.tickets.Forget(pod)
+	a.dropIfEmpty(key, g)
+}
+
+func (a *admission) unblock(key groupKey, pod types.UID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if g, ok := a.groups[key]; ok {
+		delete(g.blocked, pod)
+		a.dropIfEmpty(key, g)
+	}
+}
+
+// dropIfEmpty drops a group in which nothing waits, so that the memory does not grow with every group that ever was. The caller has the lock.
+func (a *admission) dropIfEmpty(key groupKey, g *group) {
+	if len(g.pods) == 0 && len(g.blocked) == 0 {
+		delete(a.groups, key)
+	}
+}
+
+// group returns a group. After an edit of the policy it begins anew: the edit has made every waiting pod ask again. The caller has the lock.
+func (a *admission) group(policy *placement.Policy, groupName string) *group {
+	key := groupKey{policy.UID, groupName}
+	g := a.groups[key]
+	if g != nil && g.policy == policy {
+		return g
+	}
+	blocked := map[types.UID]*corev1.Pod{}
+	if g != nil {
+		blocked = g.blocked
+		for pod := range g.pods {
+			delete(a.members, pod)
+		}
+	}
+	g = &group{policy: policy, pods: map[types.UID]*corev1.Pod{}, blocked: blocked}
+	if policy.CanHold() {
+		g.tickets = ledger.NewTickets(policy)
+	}
+	a.groups[key] = g
+	return g
+}
+
+// podsOf returns the pods of moves. The caller has the lock.
+func (a *admission) podsOf(g *group, moves ledger.Moves) (free, held []*corev1.Pod) {
+	for _, uid := range moves.Free {
+		free = append(free, g.pods[uid])
+	}
+	for _, uid := range moves.Held {
+		held = append(held, g.pods[uid])
+	}
+	return free, held
+}
+
+// applicantOf returns what the tickets need to know of a pod.
+func applicantOf(policy *placement.Policy, pod *corev1.Pod) ledger.Applicant {
+	return ledger.Applicant{
+		UID: pod.UID, Requests: vector(policy, pod), Priority: corev1helpers.PodPriority(pod), MayPreempt: mayPreempt(pod),
+		Created: pod.CreationTimestamp.Time, Shape: shapeOf(pod),
+	}
+}
+
+// shapeOf returns the same for pods that request the same and fit on the same nodes: the pods of one controller have one template, but for its edits.
+func shapeOf(pod *corev1.Pod) string {
+	hash := fnv.New64a()
+	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
+	for _, name := range slices.Sorted(maps.Keys(requests)) {
+		quantity := requests[name]
+		fmt.Fprint(hash, name, quantity.String(), ";")
+	}
+	if owner := metav1.GetControllerOf(pod); owner != nil {
+		return fmt.Sprintf("%s-%x", owner.UID, hash.Sum64())
+	}
+	fmt.Fprint(hash, pod.Spec.NodeSelector, pod.Spec.Tolerations)
+	if affinity := pod.Spec.Affinity; affinity != nil {
+		fmt.Fprint(hash, affinity.String())
+	}
+	return fmt.Sprintf("%x", hash.Sum64())
+}

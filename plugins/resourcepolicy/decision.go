@@ -1,0 +1,181 @@
+package resourcepolicy
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
+
+	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+const stateKey fwk.StateKey = "PreFilter" + Name
+
+// cycleState is the decision for the pod of this cycle. A cycle without it is that of a pod without a policy.
+type cycleState struct {
+	policy *placement.Policy
+	// view and now are what decisions are made from; nil for a pod that the policy cannot place at all.
+	view *view
+	now  time.Time
+	// outcome is what PreFilter decided.
+	outcome placement.Outcome
+	// unit is where the pod is placed in this cycle, or where preemption is being tried; nil when no unit can take it.
+	unit *placement.Unit
+	// nodes are the nodes of the unit.
+	nodes *members
+	// usage is what the group has in the unit. A simulation changes it as it adds and removes pods.
+	usage placement.Usage
+}
+
+// Clone returns a copy whose usage can be changed: a Usage is never changed in place, so that the copy may share it.
+func (s *cycleState) Clone() fwk.StateData {
+	clone := *s
+	return &clone
+}
+
+// decide decides anew, with what the view knows now.
+func (s *cycleState) decide() placement.Decision {
+	return s.policy.Decide(s.view.requests, s.view, s.now)
+}
+
+// enter makes the unit the one that Filter holds the pod to.
+func (s *cycleState) enter(unit int) {
+	s.unit = &s.policy.Units[unit]
+	s.nodes = s.view.pl.index.members(s.unit.Nodes)
+	s.usage = s.view.Usage(unit)
+}
+
+// stateOf returns the decision of this cycle, or nil for a pod without a policy.
+func stateOf(state fwk.CycleState) *cycleState {
+	data, err := state.Read(stateKey)
+	if err != nil {
+		return nil
+	}
+	return data.(*cycleState)
+}
+
+// view answers the questions of a decision from the scheduler's snapshot. It belongs to the scheduling goroutine.
+type view struct {
+	pl        *ResourcePolicy
+	policies  *placement.Policies
+	policy    *placement.Policy
+	pod       *corev1.Pod
+	group     string
+	requests  []int64
+	candidate *candidate
+	started   time.Time
+	// walk is what the pod has met in the units so far.
+	walk walk
+}
+
+var _ placement.View = &view{}
+
+// Usage returns what the pod's group has in the unit: bound, assumed, and kept for pods of at least its priority that have preempted others.
+func (v *view) Usage(unit int) placement.Usage {
+	usage := v.pl.counts.Usage(ledger.Key{Policy: v.policy.UID, Group: v.group, Unit: unit})
+	if kept := v.pl.inflight.nominatedIn(v.slot(unit), v.pod.UID); kept.Pods > 0 {
+		return usage.Merge(kept)
+	}
+	return usage
+}
+
+// Terminating returns how many pods of the policy are terminating in the unit.
+func (v *view) Terminating(unit int) int64 {
+	return v.pl.counts.Usage(ledger.Key{Policy: v.policy.UID, Unit: unit, Terminating: true}).Pods
+}
+
+// Room tells whether a node of the unit can take the pod.
+func (v *view) Room(unit int) placement.Room {
+	u := &v.policy.Units[unit]
+	nodes := v.pl.index.members(u.Nodes)
+	if freed, failed := v.walk.unfit[u.ID]; failed && (freed == nodes.freed || freed == whateverIsFreed) {
+		return placement.RoomUnfit
+	}
+	return v.candidate.room(nodes, v.pl.index.nodes)
+}
+
+// Barred tells why the labels that the unit would write on the pod keep it out: they would give it to another policy (R1), or take it from its owner,
+// which would make another pod in its place, and another, and another.
+func (v *view) Barred(unit int) string {
+	written := v.policy.Units[unit].LabelsFor(v.pod.Labels)
+	if written == nil {
+		return ""
+	}
+	if taker := v.policies.Takes(v.policy, v.pod.Labels, written); taker != nil {
+		return fmt.Sprintf("its podLabels would give the pod to ResourcePolicy %s", taker.Name)
+	}
+	if owner := v.pl.owners.leaves(v.pod, written); owner != "" {
+		return fmt.Sprintf("its podLabels would take the pod from the selector of its %s", owner)
+	}
+	return ""
+}
+
+// Since returns when the pod first failed in the unit.
+func (v *view) Since(unit int, start bool) time.Time {
+	var begin time.Time
+	if start {
+		begin = v.started
+	}
+	return v.pl.inflight.clock(v.pod, &v.policy.Units[unit], begin)
+}
+
+// Preempt tells whether preemption has still to be tried in the unit.
+func (v *view) Preempt(unit int) bool {
+	return !v.walk.preempted[v.policy.Units[unit].ID] && v.mayPreemptIn(unit)
+}
+
+// Nominated tells whether the pods that this one preempted in the unit have not all ended yet.
+func (v *view) Nominated(unit int) bool {
+	n, ok := v.pl.inflight.nominated(v.pod.UID)
+	if !ok {
+		// After a restart only the pod itself tells.
+		n.node = v.pod.Status.NominatedNodeName
+	}
+	if n.node == "" || ok && n.unit != v.policy.Units[unit].ID {
+		return false
+	}
+	node := v.pl.index.node(v.pl.index.members(v.policy.Units[unit].Nodes), n.node)
+	if node == nil {
+		return false
+	}
+	for _, info := range node.GetPods() {
+		other := info.GetPod()
+		if preemption.PodTerminatingByPreemption(other) && corev1helpers.PodPriority(other) < corev1helpers.PodPriority(v.pod) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayPreemptIn tells whether the unit has a pod that this one could preempt.
+func (v *view) mayPreemptIn(unit int) bool {
+	u := &v.policy.Units[unit]
+	return !u.NoPreemption() && mayPreempt(v.pod) && v.pl.index.hasBelow(v.pl.index.members(u.Nodes), corev1helpers.PodPriority(v.pod))
+}
+
+// mayPreemptAnywhere tells whether a unit has a pod that this one could preempt.
+func (v *view) mayPreemptAnywhere() bool {
+	for i := range v.policy.Units {
+		if v.mayPreemptIn(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// slot describes the pod's place in a unit.
+func (v *view) slot(unit int) nomination {
+	return nomination{
+		policy: string(v.policy.UID), group: v.group, unit: v.policy.Units[unit].ID,
+		priority: corev1helpers.PodPriority(v.pod), usage: placement.Usage{}.Add(v.requests),
+	}
+}
+
+// mayPreempt tells whether the pod may preempt others at all.
+func mayPreempt(pod *corev1.Pod) bool {
+	return pod.Spec.PreemptionPolicy == nil || *pod.Spec.PreemptionPolicy != corev1.PreemptNever
+}

@@ -1,0 +1,107 @@
+package resourcepolicy
+
+import (
+	"maps"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+)
+
+// fresh are bound pods of which the informer has told that they may count for less than before, and for which the scheduler's snapshot may still be
+// behind: each handler of an informer runs in a goroutine of its own. Without them a pod that such an event woke could be refused by the old counts, and
+// sleep on. The handler adds, the scheduling goroutine looks them up and drops what the snapshot has caught up with.
+type fresh struct {
+	mu   sync.Mutex
+	pods map[types.UID]freshPod
+
+	// What follows belongs to the scheduling goroutine.
+	generation int64
+	now        map[types.UID]freshPod
+	// generations are those of the nodes with such pods, by place in the snapshot: a new one in every cycle.
+	generations map[int]int64
+}
+
+// freshPod is the newest version of a pod, or nil when it has gone, and its node.
+type freshPod struct {
+	node string
+	pod  *corev1.Pod
+}
+
+func newFresh() *fresh { return &fresh{pods: map[types.UID]freshPod{}, generation: -1 << 62} }
+
+// add tells the newest version of a pod; gone when it does not exist any more.
+func (f *fresh) add(pod *corev1.Pod, gone bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if gone {
+		f.pods[pod.UID] = freshPod{node: pod.Spec.NodeName}
+		return
+	}
+	f.pods[pod.UID] = freshPod{node: pod.Spec.NodeName, pod: pod}
+}
+
+// undo tells that the binding of an assumed pod failed. Nothing is done when the informer shows the pod bound: the API server had done it nevertheless.
+// The store is read under the lock, so that an update that follows finds what is added here.
+func (f *fresh) undo(pods corelisters.PodLister, pod *corev1.Pod, node string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if shown, err := pods.Pods(pod.Namespace).Get(pod.Name); err == nil && shown.UID == pod.UID && shown.Spec.NodeName != "" {
+		return
+	}
+	f.pods[pod.UID] = freshPod{node: node}
+}
+
+// update replaces the version of a pod that is known already.
+func (f *fresh) update(pod *corev1.Pod) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.pods[pod.UID]; ok {
+		f.pods[pod.UID] = freshPod{node: pod.Spec.NodeName, pod: pod}
+	}
+}
+
+// follow prepares the look-ups of a cycle and drops the pods that the snapshot shows as they are.
+func (f *fresh) follow(nodes []fwk.NodeInfo) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.generations = nil
+	if f.now = nil; len(f.pods) == 0 {
+		return
+	}
+	places := map[string]int{}
+	for i := range nodes {
+		places[nodes[i].Node().Name] = i
+	}
+	f.generations = map[int]int64{}
+	for uid, p := range f.pods {
+		place, ok := places[p.node]
+		if !ok || caughtUp(nodes[place], uid, p.pod) {
+			delete(f.pods, uid)
+			continue
+		}
+		f.generation++
+		f.generations[place] = f.generation
+	}
+	f.now = maps.Clone(f.pods)
+}
+
+// caughtUp tells whether the node shows a pod in its newest version.
+func caughtUp(node fwk.NodeInfo, uid types.UID, newest *corev1.Pod) bool {
+	for _, info := range node.GetPods() {
+		if shown := info.GetPod(); shown.UID == uid {
+			return newest != nil && shown.ResourceVersion == newest.ResourceVersion
+		}
+	}
+	return newest == nil
+}
+
+// version returns the newest version of a pod on a node of the snapshot; nil when it has gone.
+func (f *fresh) version(pod *corev1.Pod) *corev1.Pod {
+	if p, ok := f.now[pod.UID]; ok {
+		return p.pod
+	}
+	return pod
+}

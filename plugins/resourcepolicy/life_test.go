@@ -1,0 +1,103 @@
+package resourcepolicy
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+// TestLife lives through random lives of a scheduler: pods arrive, end, are deleted and relabelled, nodes come and go, policies are edited, bindings are
+// slow or fail, the handlers of the informer run late and in any order, and the scheduler is restarted. After every step the counts
+// equal a recount from scratch; at every placement the caps and the order hold; and when nothing moves any more, no pod is left waiting that could be
+// placed. SIMULATION_SEEDS sets the number of lives, 200 by default; SIMULATION_SEED runs one.
+func TestLife(t *testing.T) {
+	first, n := uint64(0), uint64(200)
+	if count, err := strconv.ParseUint(os.Getenv("SIMULATION_SEEDS"), 10, 64); err == nil {
+		n = count
+	}
+	if seed, err := strconv.ParseUint(os.Getenv("SIMULATION_SEED"), 10, 64); err == nil {
+		first, n = seed, 1
+	}
+	for seed := first; seed < first+n; seed++ {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			l := newLife(t, seed)
+			for step := range 150 {
+				l.seedStep = fmt.Sprintf("seed %d, step %d", seed, step)
+				l.step()
+				l.checkCounts()
+			}
+			l.settleDown()
+			l.checkNobodyIsForgotten()
+		})
+	}
+}
+
+// checkCounts compares the counts that the last decision was made from with a recount of what the scheduler can know.
+func (l *life) checkCounts() {
+	if l.counted == nil {
+		return
+	}
+	for unit := range l.policy.Units {
+		for _, group := range groups {
+			key := ledger.Key{Policy: l.policy.UID, Group: group + "/", Unit: unit}
+			if got, want := l.pl.counts.Usage(key).Pods, l.counted[key]; got != want {
+				l.fatalf("unit %d, group %s: %d pods are counted, a recount finds %d", unit, group, got, want)
+			}
+		}
+	}
+	l.counted = nil
+}
+
+// checkPlacement checks R4 and R5 for a pod that is about to be placed.
+func (l *life) checkPlacement(pod *v1Pod, unit int) {
+	group := pod.Labels["version"] + "/"
+	truth := l.countTruth()
+	if limit := l.policy.Units[unit].MaxPods(); limit != placement.NoCap && truth[ledger.Key{Policy: l.policy.UID, Group: group, Unit: unit}] >= limit {
+		l.fatalf("pod %s is placed in unit %d, whose cap of %d is reached", pod.Name, unit, limit)
+	}
+	if l.tryNext != v1alpha1.TryNextLackResourceOrExceedMax || l.refusedBefore[pod.UID] {
+		return
+	}
+	for earlier := range unit {
+		limit := l.policy.Units[earlier].MaxPods()
+		full := limit != placement.NoCap && l.counted[ledger.Key{Policy: l.policy.UID, Group: group, Unit: earlier}] >= limit
+		if !full && l.hasRoom(earlier, pod) {
+			l.fatalf("pod %s is placed in unit %d although unit %d is not full and has room", pod.Name, unit, earlier)
+		}
+	}
+}
+
+// checkNobodyIsForgotten checks that no pod waits that could be placed: no wake-up is lost, and no slot is leaked.
+func (l *life) checkNobodyIsForgotten() {
+	counts := l.countTruth()
+	for _, pod := range l.unbound() {
+		for unit := range l.policy.Units {
+			if l.tryNext == v1alpha1.TryNextLackResourceAndNoTerminating && unit > 0 && l.hasTerminating(unit-1) {
+				break
+			}
+			limit := l.policy.Units[unit].MaxPods()
+			full := limit != placement.NoCap && counts[ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}] >= limit
+			if full {
+				continue
+			}
+			if l.hasRoom(unit, pod) {
+				l.fatalf("at the end pod %s waits (held: %v) although unit %d has a slot and room", pod.Name, l.gated[pod.UID], unit)
+			}
+			if l.tryNext == v1alpha1.TryNextExceedMax && limit != placement.NoCap {
+				break // It waits for a node there.
+			}
+		}
+	}
+	if len(l.pl.fresh.pods) > 0 {
+		l.counted = nil
+		l.cycle(l.newPod())
+		if len(l.pl.fresh.pods) > 0 {
+			l.fatalf("%d pods are remembered although the snapshot has caught up", len(l.pl.fresh.pods))
+		}
+	}
+}

@@ -1,0 +1,323 @@
+package resourcepolicy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/test/wrappers"
+)
+
+// change changes a pod in the API server; the handlers run later. after is nil for a deletion.
+func (l *life) change(before, after *v1Pod) {
+	l.version++
+	if after != nil {
+		after.ResourceVersion = strconv.Itoa(1000 + l.version)
+		l.pods[before.UID] = after
+		l.store(after)
+	} else {
+		delete(l.pods, before.UID)
+		if err := l.pl.pods.GetStore().Delete(before); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	l.toPlugin = append(l.toPlugin, func() {
+		if after == nil {
+			delete(l.seen, before.UID)
+			l.pl.podDeleted(before)
+			return
+		}
+		l.seen[before.UID] = after
+		l.pl.podUpdated(before, after)
+		if l.random.IntN(10) == 0 {
+			l.pl.podUpdated(before, after) // An event may be repeated.
+		}
+	})
+	l.toCache = append(l.toCache, func() { l.cachePod(before, after) })
+}
+
+// cachePod is the scheduler's own handler.
+func (l *life) cachePod(before, after *v1Pod) {
+	wasBound := before.Spec.NodeName != ""
+	switch {
+	case after == nil && !wasBound, after != nil && after.Spec.NodeName == "" && after.DeletionTimestamp != nil:
+		l.queue = slices.DeleteFunc(l.queue, func(uid uidType) bool { return uid == before.UID })
+		delete(l.parked, before.UID)
+		delete(l.gated, before.UID)
+		l.forget(before.UID)
+	case after != nil && after.Spec.NodeName == "":
+		// The queue shows a pod its own edits.
+		if l.parked[after.UID] {
+			l.enqueue(after.UID)
+		}
+	default:
+		if assumed := l.assumed[before.UID]; assumed != nil {
+			delete(l.assumed, before.UID)
+			l.uncache(assumed)
+		} else if wasBound {
+			l.uncache(before)
+		}
+		if after != nil {
+			l.queue = slices.DeleteFunc(l.queue, func(uid uidType) bool { return uid == before.UID })
+			delete(l.parked, before.UID)
+			delete(l.gated, before.UID)
+			if info := l.cache[after.Spec.NodeName]; info != nil {
+				info.AddPod(after)
+			}
+		}
+		if after == nil || wasBound && !maps.Equal(before.Labels, after.Labels) {
+			l.hint(l.pl.isSchedulableAfterPodGone, before, nil)
+		}
+	}
+}
+
+func (l *life) uncache(pod *v1Pod) {
+	if info := l.cache[pod.Spec.NodeName]; info != nil {
+		// The node may have been deleted and created again meanwhile, without the pod.
+		_ = info.RemovePod(klog.FromContext(l.ctx), pod)
+	}
+}
+
+// endPod deletes a pod at once, makes it terminate, or ends one that terminates.
+func (l *life) endPod() {
+	uids := slices.Sorted(maps.Keys(l.pods))
+	if len(uids) == 0 {
+		return
+	}
+	pod := l.pods[uids[l.random.IntN(len(uids))]]
+	if pod.DeletionTimestamp == nil && pod.Spec.NodeName != "" && l.random.IntN(2) == 0 {
+		after := pod.DeepCopy()
+		after.DeletionTimestamp = &metav1.Time{}
+		l.change(pod, after)
+		return
+	}
+	l.change(pod, nil)
+}
+
+// relabelPod takes a bound pod out of the policy, or moves a waiting one to the other group. A bound pod that came into a group unseen could pass a cap,
+// and nobody could know.
+func (l *life) relabelPod() {
+	uids := slices.Sorted(maps.Keys(l.pods))
+	if len(uids) == 0 {
+		return
+	}
+	pod := l.pods[uids[l.random.IntN(len(uids))]]
+	if l.assumed[pod.UID] != nil || pod.DeletionTimestamp != nil {
+		return
+	}
+	after := pod.DeepCopy()
+	if pod.Spec.NodeName != "" {
+		after.Labels["app"] = "other"
+	} else {
+		after.Labels["version"] = groups[l.random.IntN(2)]
+	}
+	l.change(pod, after)
+	if pod.Spec.NodeName == "" {
+		l.flush()
+	}
+}
+
+// flush delivers every event.
+func (l *life) flush() {
+	for len(l.toPlugin)+len(l.toCache) > 0 {
+		l.deliver(&l.toPlugin)
+		l.deliver(&l.toCache)
+	}
+}
+
+func (l *life) addNode() {
+	l.names++
+	n := wrappers.MakeNode(fmt.Sprintf("node-%04d", l.names)).Label("pool", []string{"a", "b"}[l.random.IntN(2)])
+	if l.random.IntN(4) == 0 {
+		n = wrappers.MakeVirtualNode(fmt.Sprintf("node-%04d", l.names))
+	}
+	node := n.Capacity("cpu", "6").Capacity("memory", "64Gi").Obj()
+	l.nodes[node.Name] = node
+	l.cacheNode(node)
+	l.hint(l.pl.isSchedulableAfterNodeChange, nil, node)
+}
+
+func (l *life) cacheNode(node *corev1.Node) {
+	info := framework.NewNodeInfo()
+	info.SetNode(node)
+	l.cache[node.Name] = info
+	l.list = append(slices.Clone(l.list), info)
+}
+
+// changeNode relabels a node, deletes it, or deletes it and creates it again. What is on its way is delivered before: pods that enter a unit unseen could
+// pass its cap.
+func (l *life) changeNode() {
+	names := slices.Sorted(maps.Keys(l.nodes))
+	if len(names) == 0 {
+		return
+	}
+	before := l.nodes[names[l.random.IntN(len(names))]]
+	l.flush()
+	if l.random.IntN(2) == 0 {
+		if _, virtual := before.Labels["type"]; !virtual {
+			after := before.DeepCopy()
+			after.Labels["pool"] = []string{"a", "b"}[l.random.IntN(2)]
+			l.nodes[after.Name] = after
+			l.pl.nodeUpdated(before, after)
+			l.cache[after.Name].SetNode(after)
+			l.hint(l.pl.isSchedulableAfterNodeChange, before, after)
+		}
+		return
+	}
+	delete(l.nodes, before.Name)
+	delete(l.cache, before.Name)
+	l.list = slices.DeleteFunc(slices.Clone(l.list), func(info fwk.NodeInfo) bool { return info.Node().Name == before.Name })
+	if l.random.IntN(2) == 0 {
+		l.nodes[before.Name] = before
+		l.cacheNode(before)
+		for _, pod := range l.pods {
+			if pod.Spec.NodeName == before.Name {
+				l.cache[before.Name].AddPod(pod)
+			}
+		}
+		for _, pod := range l.assumed {
+			if pod.Spec.NodeName == before.Name && l.pods[pod.UID] != nil && l.pods[pod.UID].Spec.NodeName == "" {
+				l.cache[before.Name].AddPod(pod)
+			}
+		}
+		l.hint(l.pl.isSchedulableAfterNodeChange, nil, before)
+	}
+}
+
+// editPolicy changes a cap or the order.
+func (l *life) editPolicy() {
+	units := l.spec.Spec.Units
+	i := l.random.IntN(len(units))
+	if l.random.IntN(3) == 0 {
+		units[i], units[0] = units[0], units[i]
+	} else {
+		units[i].Max = new(l.random.Int32N(4))
+	}
+	l.spec.Spec.Units = append([]v1alpha1.Unit{}, units...)
+	l.setPolicy()
+	pods := map[string]*v1Pod{}
+	for _, pod := range l.unbound() {
+		pods[string(pod.UID)] = pod
+	}
+	l.activate(pods)
+}
+
+// bindByOther is another scheduler that binds a pod of the policy.
+func (l *life) bindByOther() {
+	names := slices.Sorted(maps.Keys(l.nodes))
+	if len(names) == 0 {
+		return
+	}
+	l.flush()
+	pod := l.newPod()
+	pod.Spec.NodeName = names[l.random.IntN(len(names))]
+	pod.Spec.SchedulerName = "another"
+	l.pods[pod.UID], l.seen[pod.UID] = pod, pod
+	l.store(pod)
+	l.cache[pod.Spec.NodeName].AddPod(pod)
+	l.pl.podAdded(pod)
+}
+
+// fits tells whether a node has room for one more pod.
+func fits(info fwk.NodeInfo) bool {
+	return info.GetAllocatable().GetMilliCPU()-info.GetRequested().GetMilliCPU() >= 2000
+}
+
+// hasRoom tells whether a node of the unit in the cache has room.
+func (l *life) hasRoom(unit int, _ *v1Pod) bool {
+	return slices.ContainsFunc(l.list, func(info fwk.NodeInfo) bool {
+		return l.policy.Units[unit].Nodes.Contains(info.Node().Labels) && fits(info)
+	})
+}
+
+// hasTerminating tells whether a pod of the policy terminates in the unit.
+func (l *life) hasTerminating(unit int) bool { return (&view{pl: l.pl, policy: l.policy}).Terminating(unit) > 0 }
+
+// countTruth counts the pods that the API server or a binding on its way have on the nodes.
+func (l *life) countTruth() map[ledger.Key]int64 {
+	counts := map[ledger.Key]int64{}
+	for _, pod := range l.pods {
+		l.count(counts, pod)
+	}
+	for uid, pod := range l.assumed {
+		if truth := l.pods[uid]; truth == nil || truth.Spec.NodeName == "" && truth.DeletionTimestamp == nil {
+			if truth != nil {
+				l.count(counts, pod)
+			}
+		}
+	}
+	return counts
+}
+
+// countKnown counts what the scheduler's cache shows, and the plugin's handlers have told better.
+func (l *life) countKnown() map[ledger.Key]int64 {
+	counts := map[ledger.Key]int64{}
+	counted := map[uidType]bool{}
+	for _, info := range l.list {
+		for _, p := range info.GetPods() {
+			pod := p.GetPod()
+			counted[pod.UID] = true
+			if newest, ok := l.pl.fresh.now[pod.UID]; ok {
+				if newest.pod != nil {
+					l.count(counts, newest.pod)
+				}
+				continue
+			}
+			l.count(counts, pod)
+		}
+	}
+	for _, obj := range l.pl.pods.GetStore().List() {
+		if pod := obj.(*v1Pod); pod.Spec.NodeName != "" && l.cache[pod.Spec.NodeName] == nil && !counted[pod.UID] {
+			counted[pod.UID] = true
+			l.count(counts, pod)
+		}
+	}
+	for _, b := range l.binds {
+		if l.cache[b.node] == nil && !counted[b.pod.UID] {
+			if assumed := l.assumed[b.pod.UID]; assumed != nil {
+				l.count(counts, assumed)
+			}
+		}
+	}
+	return counts
+}
+
+// count adds a pod on a node, by the rules R3 and R4 spelled out once more.
+func (l *life) count(counts map[ledger.Key]int64, pod *v1Pod) {
+	counting := l.spec.Spec.IgnoreTerminatingPod != nil && !*l.spec.Spec.IgnoreTerminatingPod
+	if pod.Spec.NodeName == "" || pod.Labels["app"] != "web" || pod.DeletionTimestamp != nil && !counting {
+		return
+	}
+	recorded := pod.Annotations[v1alpha1.AnnotationUnit]
+	if remembered := l.pl.inflight.unit(pod.UID); remembered != "" {
+		recorded = remembered
+	}
+	unit := -1
+	info := l.cache[pod.Spec.NodeName]
+	for i := range l.policy.Units {
+		inUnit := info != nil && l.policy.Units[i].Nodes.Contains(info.Node().Labels)
+		isRecorded := l.policy.Units[i].ID == recorded
+		if info == nil {
+			labels, known := l.pl.departed.nodes[pod.Spec.NodeName]
+			inUnit = known && labels != nil && l.policy.Units[i].Nodes.Contains(labels)
+			if labels == nil {
+				inUnit = isRecorded
+			}
+		}
+		if inUnit && (unit < 0 || isRecorded) {
+			unit = i
+		}
+	}
+	if unit >= 0 {
+		counts[ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}]++
+	}
+}

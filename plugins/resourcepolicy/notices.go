@@ -1,0 +1,116 @@
+package resourcepolicy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// noticeDelay is how long a pod is held before users are told: most are held only until the attempt of another one has brought the counts.
+	noticeDelay = time.Second
+	// noticeRetry is the wait before a write to the API server is tried again.
+	noticeRetry = time.Second
+	// EventHeld is the reason of the event that tells that a pod is held.
+	EventHeld = "Held"
+)
+
+// notices tell users that a pod is held (R7, R12): by an event, and by its PodScheduled condition, which has the reason SchedulingGated, not Unschedulable,
+// so that no autoscaler buys a node for it. They write in a goroutine of their own, never in the scheduling loop.
+type notices struct {
+	queue workqueue.TypedDelayingInterface[types.NamespacedName]
+}
+
+func newNotices() *notices {
+	return &notices{queue: workqueue.NewTypedDelayingQueue[types.NamespacedName]()}
+}
+
+// add looks at a pod that is held now; at once if it looks unschedulable.
+func (n *notices) add(pod *corev1.Pod) {
+	key := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+	if looksUnschedulable(pod) {
+		n.queue.Add(key)
+		return
+	}
+	n.queue.AddAfter(key, noticeDelay)
+}
+
+// run gives the notices until the context ends.
+func (n *notices) run(ctx context.Context, pl *ResourcePolicy) {
+	go func() {
+		<-ctx.Done()
+		n.queue.ShutDown()
+	}()
+	for {
+		key, shutdown := n.queue.Get()
+		if shutdown {
+			return
+		}
+		n.give(ctx, pl, key)
+		n.queue.Done(key)
+	}
+}
+
+// give tells that a pod is held, if it still is.
+func (n *notices) give(ctx context.Context, pl *ResourcePolicy, key types.NamespacedName) {
+	logger := klog.FromContext(ctx)
+	pod, err := pl.podLister.Pods(key.Namespace).Get(key.Name)
+	if err != nil || pod.Spec.NodeName != "" {
+		return
+	}
+	policy, held := pl.admission.isHeld(pod.UID)
+	if !held {
+		pl.inflight.setTold(pod.UID, false)
+		return
+	}
+	message := fmt.Sprintf("held by ResourcePolicy %s: %s", policy.Name, policy.HeldMessage(vector(policy, pod), func(unit int) time.Time { return pl.inflight.clock(pod, &policy.Units[unit], time.Time{}) }))
+	if !pl.inflight.setTold(pod.UID, true) {
+		pl.handle.EventRecorder().WithLogger(logger).Eventf(pod, nil, corev1.EventTypeNormal, EventHeld, "Scheduling", "%s", message)
+	}
+	if scheduledMessage(pod) == message && !looksUnschedulable(pod) {
+		return
+	}
+	if err := pl.patchHeld(ctx, pod, message); err != nil && !apierrors.IsNotFound(err) {
+		// After a conflict the informer is about to show the newer pod.
+		if !apierrors.IsConflict(err) {
+			logger.Error(err, "Telling that a pod is held", "pod", klog.KObj(pod))
+		}
+		n.queue.AddAfter(key, noticeRetry)
+	}
+}
+
+// patchHeld makes a held pod look held. The version in the patch keeps it from touching a pod that was bound meanwhile.
+func (pl *ResourcePolicy) patchHeld(ctx context.Context, pod *corev1.Pod, message string) error {
+	condition := corev1.PodCondition{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated,
+		Message: message, LastTransitionTime: metav1.Now(), ObservedGeneration: pod.Generation,
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": pod.UID, "resourceVersion": pod.ResourceVersion},
+		"status":   map[string]any{"conditions": []corev1.PodCondition{condition}},
+	})
+	if err != nil {
+		return fmt.Errorf("encoding the condition of a held pod: %w", err)
+	}
+	_, err = pl.handle.ClientSet().CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	return err
+}
+
+// looksUnschedulable tells whether an autoscaler takes the pod for one that a new node helps.
+func looksUnschedulable(pod *corev1.Pod) bool {
+	for i := range pod.Status.Conditions {
+		condition := &pod.Status.Conditions[i]
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
+			return condition.Reason == corev1.PodReasonUnschedulable
+		}
+	}
+	return false
+}

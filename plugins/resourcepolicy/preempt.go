@@ -1,0 +1,105 @@
+package resourcepolicy
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultpreemption"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
+	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
+
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+)
+
+// newPreemption returns upstream's preemption with its default arguments, for governed pods (R8). Upstream activates a preemptor after its asynchronous
+// evictions only when one failed or no deletion event will follow; when the last victim had gone already, no event follows either, and the preemptor
+// sleeps until the five-minute flush (kubernetes/kubernetes#141694). Here it is always activated.
+func newPreemption(ctx context.Context, handle fwk.Handle) (*defaultpreemption.DefaultPreemption, error) {
+	args := &schedulerconfig.DefaultPreemptionArgs{MinCandidateNodesPercentage: 10, MinCandidateNodesAbsolute: 100}
+	p, err := defaultpreemption.New(ctx, args, handle, feature.NewSchedulerFeaturesFromGates(utilfeature.DefaultFeatureGate))
+	if err != nil {
+		return nil, fmt.Errorf("creating the preemption of governed pods: %w", err)
+	}
+	evict := p.Executor.PreemptPod
+	p.Executor.PreemptPod = func(
+		ctx context.Context, c preemption.Candidate, preemptor preemption.ExecutorPreemptor, victim *corev1.Pod, plugin string,
+	) (bool, error) {
+		_, err := evict(ctx, c, preemptor, victim, plugin)
+		return true, err
+	}
+	return p, nil
+}
+
+// PreEnqueue keeps a governed pod out of the queue while the pods that it preempts are being evicted, as DefaultPreemption does for others.
+func (pl *ResourcePolicy) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status {
+	if pl.preemption == nil {
+		return nil
+	}
+	return pl.preemption.PreEnqueue(ctx, pod)
+}
+
+// preemptIn tries preemption on the nodes of one unit. It returns nil and nil when it cannot help there.
+func (pl *ResourcePolicy) preemptIn(
+	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, unit int, statuses fwk.NodeToStatusReader,
+) (*fwk.PostFilterResult, *fwk.Status) {
+	s := stateOf(state)
+	s.enter(unit)
+	virtualnode.Tolerate(state, s.unit.Nodes.Virtual)
+	result, status := pl.preemption.PostFilter(ctx, state, pod, unitNodes{NodeToStatusReader: statuses, names: s.nodes.names})
+	switch {
+	case status.IsSuccess():
+		slot := s.view.slot(unit)
+		slot.node = result.NominatedNodeName
+		pl.inflight.nominate(pod.UID, slot)
+		klog.FromContext(ctx).V(3).Info("Preempting for pod", "pod", klog.KObj(pod), "unit", s.unit.ID, "node", slot.node)
+		return result, status
+	case status.Code() == fwk.Error:
+		return nil, status
+	case result == nil:
+		// Pods that this one preempted before have still to end.
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, status.Message())
+	default:
+		return nil, nil
+	}
+}
+
+// unitNodes shows preemption the nodes of one unit as those where it may help, unless their filters have said that it cannot. Nodes of other units were
+// not looked at in this cycle.
+type unitNodes struct {
+	fwk.NodeToStatusReader
+	names sets.Set[string]
+}
+
+// Get returns the status of a node. One that was not looked at is taken for one where preemption may help.
+func (u unitNodes) Get(name string) *fwk.Status {
+	status := u.NodeToStatusReader.Get(name)
+	switch {
+	case !u.names.Has(name):
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+	case status.Code() == fwk.UnschedulableAndUnresolvable && status.Plugin() != "" && status.Plugin() != Name:
+		return status
+	default:
+		return fwk.NewStatus(fwk.Unschedulable)
+	}
+}
+
+// NodesForStatusCode returns the nodes of the unit with a status.
+func (u unitNodes) NodesForStatusCode(lister fwk.NodeInfoLister, code fwk.Code) ([]fwk.NodeInfo, error) {
+	all, err := lister.List()
+	if err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	var nodes []fwk.NodeInfo
+	for _, node := range all {
+		if u.names.Has(node.Node().Name) && u.Get(node.Node().Name).Code() == code {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes, nil
+}

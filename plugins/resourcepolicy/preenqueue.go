@@ -1,0 +1,48 @@
+package resourcepolicy
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+)
+
+// AdmissionName is the name of the plugin that holds pods in a KubeSchedulerConfiguration.
+const AdmissionName = Name + "Admission"
+
+// Admission is the plugin that keeps pods out of the scheduling queue while every unit of their policy is full (R7). It is one of its own, because the
+// queue shows a pod that a plugin holds all events of that plugin, and there may be very many held pods: this one has none. It wakes pods itself.
+type Admission struct{ pl *ResourcePolicy }
+
+var (
+	_ fwk.PreEnqueuePlugin  = &Admission{}
+	_ fwk.EnqueueExtensions = &Admission{}
+)
+
+// Name returns the name of the plugin.
+func (*Admission) Name() string { return AdmissionName }
+
+// PreEnqueue holds a governed pod while every unit is full, counted with the pods that are being tried. It does no I/O: the queue is locked.
+func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status {
+	if p.pl.policies == nil || len(pod.Spec.SchedulingGates) > 0 || !p.pl.PreEnqueue(ctx, pod).IsSuccess() {
+		// A pod that another plugin keeps out must not have a ticket.
+		return nil
+	}
+	policy := p.pl.policies.Policies().Governing(pod.Namespace, pod.Labels)
+	if policy == nil || policy.Refusal != "" || !policy.CanHold() {
+		p.pl.admission.leave(pod.UID)
+		return nil
+	}
+	groupName, err := policy.Group(pod.Labels)
+	if err != nil || p.pl.admission.ask(policy, groupName, pod) {
+		return nil
+	}
+	p.pl.notices.add(pod)
+	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("every unit of ResourcePolicy %s is full: the pod is held", policy.Name))
+}
+
+// EventsToRegister returns nothing: a held pod is woken by the ResourcePolicy plugin when a slot is free.
+func (*Admission) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
+	return nil, nil
+}

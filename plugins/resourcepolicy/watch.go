@@ -1,0 +1,204 @@
+package resourcepolicy
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+// nodeSettles is how long after an edit of a node's labels the slots that it may have freed are looked for: the scheduler's cache sees the edit by a
+// handler of its own, and nothing tells when.
+const nodeSettles = 500 * time.Millisecond
+
+// watch follows the pods and nodes for what frees slots. Held pods hear of nothing else (R7), and the scheduling queue tells of a pod that begins to
+// terminate only by an event that comes for every update of every bound pod.
+func (pl *ResourcePolicy) watch() error {
+	_, err := pl.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { pl.podAdded(obj.(*corev1.Pod)) },
+		UpdateFunc: func(before, after any) { pl.podUpdated(before.(*corev1.Pod), after.(*corev1.Pod)) },
+		DeleteFunc: func(obj any) {
+			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = gone.Obj
+			}
+			if pod, ok := obj.(*corev1.Pod); ok {
+				pl.podDeleted(pod)
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("adding a handler for pods: %w", err)
+	}
+	_, err = pl.nodeInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(before, after any) { pl.nodeUpdated(before.(*corev1.Node), after.(*corev1.Node)) },
+	})
+	if err != nil {
+		return fmt.Errorf("adding a handler for nodes: %w", err)
+	}
+	return nil
+}
+
+func (pl *ResourcePolicy) podAdded(pod *corev1.Pod) {
+	if pod.Spec.NodeName != "" {
+		pl.fresh.update(pod)
+	}
+}
+
+func (pl *ResourcePolicy) podUpdated(before, after *corev1.Pod) {
+	switch {
+	case before.UID != after.UID:
+		// The pod was deleted and created again while the watch was interrupted.
+		pl.podDeleted(before)
+		pl.podAdded(after)
+	case after.Spec.NodeName == "":
+		pl.waitingPodUpdated(before, after)
+	case before.Spec.NodeName == "":
+		pl.fresh.update(after)
+		pl.inflight.forgetWaiting(after.UID)
+		pl.admission.forget(after.UID)
+	default:
+		pl.fresh.update(after)
+		if key, ok := pl.frees(before, after); ok {
+			pl.fresh.add(after, false)
+			pl.admission.freed(key)
+		}
+	}
+}
+
+// waitingPodUpdated follows a pod that is not bound.
+func (pl *ResourcePolicy) waitingPodUpdated(before, after *corev1.Pod) {
+	if after.DeletionTimestamp != nil {
+		pl.podGone(after)
+		return
+	}
+	if !maps.Equal(before.Labels, after.Labels) {
+		// It may have another policy now, or another group.
+		pl.admission.forget(after.UID)
+		pl.wake([]*corev1.Pod{after})
+	}
+	if looksUnschedulable(after) && !looksUnschedulable(before) {
+		if _, held := pl.admission.isHeld(after.UID); held {
+			pl.notices.add(after)
+		}
+	}
+}
+
+func (pl *ResourcePolicy) podDeleted(pod *corev1.Pod) {
+	if pod.Spec.NodeName == "" {
+		pl.podGone(pod)
+		pl.inflight.forgetAll(pod.UID)
+		return
+	}
+	pl.inflight.forgetAll(pod.UID)
+	if key, ok := pl.slotOf(pod); ok {
+		pl.fresh.add(pod, true)
+		pl.admission.freed(key)
+	}
+}
+
+// podGone follows a pod that is deleted before it is bound. It may have been assumed already.
+func (pl *ResourcePolicy) podGone(pod *corev1.Pod) {
+	pl.admission.forget(pod.UID)
+	nominated := pl.inflight.dropNomination(pod.UID)
+	node := pl.inflight.node(pod.UID)
+	if node == "" && !nominated {
+		return
+	}
+	if node != "" {
+		assumed := pod.DeepCopy()
+		assumed.Spec.NodeName = node
+		pl.fresh.add(assumed, true)
+	}
+	if key, ok := pl.groupOf(pod); ok {
+		pl.admission.freed(key)
+	}
+}
+
+// nodeUpdated looks for slots when a node enters or leaves a unit: its pods count there, or no longer.
+func (pl *ResourcePolicy) nodeUpdated(before, after *corev1.Node) {
+	if maps.Equal(before.Labels, after.Labels) {
+		return
+	}
+	pl.later(nodeSettles, func() {
+		pl.admission.freedIn(func(policy *placement.Policy) bool {
+			for i := range policy.Units {
+				if policy.Units[i].Nodes.Contains(before.Labels) != policy.Units[i].Nodes.Contains(after.Labels) {
+					return true
+				}
+			}
+			return false
+		})
+	})
+}
+
+// frees returns the group in which an update of a bound pod may free a slot.
+func (pl *ResourcePolicy) frees(before, after *corev1.Pod) (groupKey, bool) {
+	was, counted := pl.slotOf(before)
+	if !counted {
+		return groupKey{}, false
+	}
+	is, counts := pl.slotOf(after)
+	if !counts || was != is || !maps.Equal(before.Labels, after.Labels) ||
+		before.Annotations[v1alpha1.AnnotationUnit] != after.Annotations[v1alpha1.AnnotationUnit] {
+		return was, true
+	}
+	policy := pl.policies.Policies().Governing(after.Namespace, after.Labels)
+	if policy == nil || !policy.TracksResources() {
+		return groupKey{}, false
+	}
+	requested := vector(policy, after)
+	for i, amount := range vector(policy, before) {
+		if requested[i] < amount {
+			return was, true
+		}
+	}
+	return groupKey{}, false
+}
+
+// slotOf returns the group of a bound pod that counts for a cap.
+func (pl *ResourcePolicy) slotOf(pod *corev1.Pod) (groupKey, bool) {
+	policy := pl.policies.Policies().Governing(pod.Namespace, pod.Labels)
+	if policy == nil || !policy.HasCaps() {
+		return groupKey{}, false
+	}
+	if bound := placement.NewBoundPod(pod, nil); !policy.Counts(&bound) {
+		return groupKey{}, false
+	}
+	return pl.groupOf(pod)
+}
+
+// groupOf returns the group of a governed pod.
+func (pl *ResourcePolicy) groupOf(pod *corev1.Pod) (groupKey, bool) {
+	policy := pl.policies.Policies().Governing(pod.Namespace, pod.Labels)
+	if policy == nil {
+		return groupKey{}, false
+	}
+	name, err := policy.Group(pod.Labels)
+	return groupKey{policy.UID, name}, err == nil
+}
+
+// wake retries waiting pods of this scheduler. It must not be called with the lock of the queue, as PreEnqueue and the hints are.
+func (pl *ResourcePolicy) wake(pods []*corev1.Pod) {
+	waiting := make(map[string]*corev1.Pod, len(pods))
+	for _, pod := range pods {
+		if pod.Spec.SchedulerName == pl.handle.ProfileName() {
+			waiting[string(pod.UID)] = pod
+		}
+	}
+	if len(waiting) > 0 {
+		pl.handle.Activate(pl.logger, waiting)
+	}
+}
+
+// wakeByName is wake for a pod that is looked up.
+func (pl *ResourcePolicy) wakeByName(key types.NamespacedName) {
+	if pod, err := pl.podLister.Pods(key.Namespace).Get(key.Name); err == nil && pod.Spec.NodeName == "" {
+		pl.wake([]*corev1.Pod{pod})
+	}
+}

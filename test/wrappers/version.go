@@ -1,0 +1,4 @@
+package wrappers
+
+// Version sets the resourceVersion.
+func (p *Pod) Version(version string) *Pod { p.ResourceVersion = version; return p }
