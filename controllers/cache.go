@@ -12,7 +12,7 @@ import (
 // never updated as a whole. The virtualnode controller reads its Nodes from the API server.
 
 // keptConditions are what is looked at: when the pod was scheduled, and whether it can be resized, which decides what it requests.
-var keptConditions = []corev1.PodConditionType{corev1.PodScheduled, corev1.PodResizePending, corev1.PodResizeInProgress}
+var keptConditions = []corev1.PodConditionType{corev1.PodScheduled, corev1.PodResizePending}
 
 // slimPod keeps of a pod its metadata, what it requests and how far it is.
 func slimPod(obj any) (any, error) {

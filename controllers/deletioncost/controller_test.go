@@ -119,7 +119,9 @@ func TestReconcile(t *testing.T) {
 		"a policy that is refused says nothing": {
 			policies: []*wrappers.Policy{refused}, pod: on("rest").Annotation(cost, "-300000000").Annotation(wrote, "-300000000"),
 		},
-		"the node is not known":              {policies: []*wrappers.Policy{twoUnits()}, pod: on("unknown").Annotation(cost, "7")},
+		"the node is not known": {
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("unknown").Annotation(cost, "-99999993").Annotation(user, "7").Annotation(wrote, "-99999993"),
+		},
 		"the node is not known, the unit is": {policies: []*wrappers.Policy{twoUnits()}, pod: on("unknown").Label("role", "spill").Recorded("p", "rest").Annotation(cost, "0"), want: map[string]string{cost: "-100000000", wrote: "-100000000"}},
 		"not bound":                          {policies: []*wrappers.Policy{twoUnits()}, pod: on("")},
 		"ended":                              {policies: []*wrappers.Policy{twoUnits()}, pod: on("month").Phase(corev1.PodSucceeded)},

@@ -58,6 +58,9 @@ func TestChanges(t *testing.T) {
 		"placed, then the user gave it a cost": {
 			current: map[string]string{record: recorded, cost: "5"}, unit: 1, want: map[string]string{cost: "-99999995", user: "5", wrote: "-99999995"},
 		},
+		"placed in the first unit, then the user gave it a cost, which is right as it is": {
+			current: map[string]string{record: recorded, cost: "5"}, unit: 0, want: map[string]string{user: "5", wrote: "5"},
+		},
 		"placed with a cost, then the user gave it another one": {
 			current: map[string]string{record: recorded, cost: "5", user: "7"}, unit: 1,
 			want: map[string]string{cost: "-99999995", user: "5", wrote: "-99999995"},

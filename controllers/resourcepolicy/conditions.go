@@ -96,40 +96,29 @@ func (s *scene) exhaustedCondition(pods counted) metav1.Condition {
 	return condition
 }
 
-// fullFor returns in words for whom every unit is full (R7): a group that has held pods, or for which every unit has nothing left of its max or of a
-// resource that the group's pods request. It returns "" when there is none.
+// fullFor returns in words for whom every unit is full (R7): a group that has held pods, or for which every unit has nothing left of its max or of one of
+// its maxResources. It returns "" when there is none.
 func (s *scene) fullFor(pods counted) string {
+	// The smallest pod that requests some of every capped resource.
+	smallest := slices.Repeat([]int64{1}, len(s.policy.Tracked()))
 	full := map[string]bool{}
 	maps.Copy(full, pods.heldGroups)
 	for group, units := range pods.groups {
-		if s.policy.FullForAll(s.smallest(units), usageOf(units)) {
+		if s.policy.FullForAll(smallest, usageOf(units)) {
 			full[group] = true
 		}
 	}
 	groups := slices.Sorted(maps.Keys(full))
 	switch {
-	case s.policy.FullForAll(s.smallest(nil), usageOf(nil)), len(groups) > 0 && !s.policy.Grouped():
+	case s.policy.FullForAll(smallest, usageOf(nil)), len(groups) > 0 && !s.policy.Grouped():
 		return "the pods of this policy"
 	case len(groups) == 0:
 		return ""
 	case len(groups) == 1:
 		return "the pods with " + groupWords(groups[0])
 	default:
-		return fmt.Sprintf("the pods with %s, and for those of %d more groups", groupWords(groups[0]), len(groups)-1)
+		return fmt.Sprintf("the pods with %s, one of %d such groups", groupWords(groups[0]), len(groups))
 	}
-}
-
-// smallest returns the smallest pod that requests some of what the pods of a group request.
-func (s *scene) smallest(units []placement.Usage) []int64 {
-	requests := make([]int64, len(s.policy.Tracked()))
-	for i := range units {
-		for n, used := range units[i].Requests {
-			if used > 0 {
-				requests[n] = 1
-			}
-		}
-	}
-	return requests
 }
 
 // groupWords names a group by the values of its matchLabelKeys, each of which ends with a slash.

@@ -91,7 +91,7 @@ func TestConditions(t *testing.T) {
 			stage: stage{policy: web().GroupBy("version").Unit(wrappers.ECS().Max(1)), nodes: nodes,
 				pods: []*wrappers.Pod{on("e-0", "a").Label("version", "2"), on("e-0", "b").Label("version", "1")}},
 			condition: v1alpha1.ConditionExhausted, want: metav1.ConditionTrue, reason: v1alpha1.ReasonAllUnitsFull,
-			message: `values "1", and for those of 1 more groups`,
+			message: `values "1", one of 2 such groups`,
 		},
 		"nothing found": {
 			stage: stage{policy: policy(), nodes: nodes}, condition: v1alpha1.ConditionMisconfigured, want: metav1.ConditionFalse,
@@ -149,9 +149,9 @@ func TestConditions(t *testing.T) {
 
 func TestRefusedPolicyIsNotJudged(t *testing.T) {
 	s := stage{policy: policy(), nodes: ecsNodes("e-0")}
-	s.policy.ResourcePolicy.Status = s.status()
-	if len(s.policy.ResourcePolicy.Status.Conditions) != 4 {
-		t.Fatalf("conditions of an accepted policy: %v", s.policy.ResourcePolicy.Status.Conditions)
+	s.policy.Status = s.status()
+	if len(s.policy.Status.Conditions) != 4 {
+		t.Fatalf("conditions of an accepted policy: %v", s.policy.Status.Conditions)
 	}
 	s.policy.Spec.Units[0].SpotInstance = new(true)
 	status := s.status()

@@ -39,7 +39,7 @@ const (
 	conflictRetry = time.Second
 	// interval is the shortest time between two looks at a policy, and so between two writes of its status.
 	interval = time.Second
-	// workers is how many policies are looked at at once, so that one that asks for the owners of pods delays no other.
+	// workers is how many policies are looked at side by side, so that one that asks for the owners of pods delays no other.
 	workers = 4
 )
 

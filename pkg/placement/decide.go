@@ -221,6 +221,11 @@ func (p *Policy) filled(unit *Unit) Usage {
 // PreemptsFirst tells whether preemption is tried in each unit before going on (R8, BeforeNextUnit).
 func (p *Policy) PreemptsFirst() bool { return p.preemptFirst }
 
+// WaitsUntilFull tells whether pods wait in a unit with a cap until it is full, and then go on (R6, ExceedMax and TimeoutOrExceedMax).
+func (p *Policy) WaitsUntilFull() bool {
+	return p.tryNext == v1alpha1.TryNextExceedMax || p.tryNext == v1alpha1.TryNextTimeoutOrExceedMax
+}
+
 // VectorLen is the length of the placement vectors of the policy.
 func (p *Policy) VectorLen() int { return len(p.tracked) }
 

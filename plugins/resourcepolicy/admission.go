@@ -24,6 +24,8 @@ type admission struct {
 	// wake retries pods, and held tells that pods are held now. They are called without the lock.
 	wake func(pods []*corev1.Pod)
 	held func(pods []*corev1.Pod)
+	// soon runs a function in another goroutine, which does not have the lock of the queue.
+	soon func(func())
 
 	mu     sync.Mutex
 	groups map[groupKey]*group
@@ -44,8 +46,16 @@ type group struct {
 	// pods are the pods with a ticket.
 	pods map[types.UID]*corev1.Pod
 	// blocked are the pods that are being tried, or failed while a unit with a cap was in their way: a slot that becomes free may help them.
-	blocked map[types.UID]*corev1.Pod
+	blocked map[types.UID]blockedPod
 }
+
+// blockedPod is a pod and the unit in which it waits for a node; noUnit when it does not. When that unit becomes full, the pod may go on (R6).
+type blockedPod struct {
+	pod  *corev1.Pod
+	unit int
+}
+
+const noUnit = -1
 
 func newAdmission() *admission {
 	return &admission{groups: map[groupKey]*group{}, members: map[types.UID]groupKey{}}
@@ -68,7 +78,7 @@ func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	g := a.group(policy, groupName)
-	g.blocked[pod.UID] = pod
+	g.blocked[pod.UID] = blockedPod{pod: pod, unit: noUnit}
 	if g.tickets == nil {
 		return 0
 	}
@@ -86,6 +96,34 @@ func (a *admission) lowest(policy *placement.Policy, groupName string, lowest in
 		t.SetLowest(lowest, found)
 		return ledger.Moves{}
 	})
+}
+
+// waitsIn tells that the pod waits in a unit for a node.
+func (a *admission) waitsIn(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
+	if !policy.HasCaps() {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.group(policy, groupName).blocked[pod.UID] = blockedPod{pod: pod, unit: unit}
+}
+
+// filled tells what a group has in a unit after a placement. Pods that wait there for a node and find it full now may go on to the next unit (R6).
+func (a *admission) filled(policy *placement.Policy, groupName string, unit int, usage placement.Usage) {
+	if !policy.WaitsUntilFull() || !policy.Units[unit].HasCap() {
+		return
+	}
+	a.mu.Lock()
+	var free []*corev1.Pod
+	if g, ok := a.groups[groupKey{policy.UID, groupName}]; ok {
+		for _, b := range g.blocked {
+			if b.unit == unit && policy.Full(unit, usage, vector(policy, b.pod)) {
+				free = append(free, b.pod)
+			}
+		}
+	}
+	a.mu.Unlock()
+	a.apply(free, nil)
 }
 
 // placed tells that the pod was placed in a unit.
@@ -109,22 +147,6 @@ func (a *admission) hold(policy *placement.Policy, groupName string, pod *corev1
 	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Hold(applicantOf(policy, pod)) })
 }
 
-// failed tells that the attempt of a pod failed for another reason. Nothing happens for a pod without a ticket.
-func (a *admission) failed(pod types.UID) {
-	a.mu.Lock()
-	key, ok := a.members[pod]
-	var moves ledger.Moves
-	var g *group
-	if ok {
-		g = a.groups[key]
-		moves = g.tickets.Fail(pod)
-	}
-	free, held := a.podsOf(g, moves)
-	a.mu.Unlock()
-	a.leave(pod)
-	a.apply(free, held)
-}
-
 // freed tells that a slot of a group may have become free.
 func (a *admission) freed(key groupKey) {
 	a.mu.Lock()
@@ -138,8 +160,8 @@ func (a *admission) freed(key groupKey) {
 		moves = g.tickets.Doubt()
 	}
 	free, held := a.podsOf(g, moves)
-	for _, pod := range g.blocked {
-		free = append(free, pod)
+	for _, b := range g.blocked {
+		free = append(free, b.pod)
 	}
 	a.mu.Unlock()
 	a.apply(free, held)
@@ -170,7 +192,7 @@ func (a *admission) forget(pod types.UID) {
 		}
 	}
 	a.mu.Unlock()
-	a.failed(pod)
+	a.leave(pod)
 }
 
 // isHeld tells whether the pod is held, and by which policy.
@@ -226,7 +248,8 @@ func (a *admission) enter(policy *placement.Policy, groupName string, pod *corev
 	return g
 }
 
-// leave drops a pod whose ticket has been given back.
+// leave drops the ticket of a pod: its attempt failed for a reason that is not the policy's, or it is not the policy's any more. Nothing happens for a
+// pod without one.
 func (a *admission) leave(pod types.UID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -235,12 +258,14 @@ func (a *admission) leave(pod types.UID) {
 	}
 }
 
-// remove drops a pod from its group. The caller has the lock.
+// remove drops a pod from its group, and passes on what it had there. The caller has the lock, and may have that of the queue.
 func (a *admission) remove(key groupKey, pod types.UID) {
 	delete(a.members, pod)
 	g := a.groups[key]
 	delete(g.pods, pod)
-	g.tickets.Forget(pod)
+	if free, held := a.podsOf(g, g.tickets.Fail(pod)); len(free)+len(held) > 0 {
+		a.soon(func() { a.apply(free, held) })
+	}
 	a.dropIfEmpty(key, g)
 }
 
@@ -267,7 +292,7 @@ func (a *admission) group(policy *placement.Policy, groupName string) *group {
 	if g != nil && g.policy == policy {
 		return g
 	}
-	blocked := map[types.UID]*corev1.Pod{}
+	blocked := map[types.UID]blockedPod{}
 	if g != nil {
 		blocked = g.blocked
 		for pod := range g.pods {

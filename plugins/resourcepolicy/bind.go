@@ -27,6 +27,7 @@ func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *
 		assumed.Spec.NodeName = nodeName
 		pl.inflight.place(pod.UID, placed{unit: s.unit.ID, node: nodeName, pod: &assumed})
 		pl.admission.placed(s.policy, s.view.group, pod, s.unit.Index)
+		pl.admission.filled(s.policy, s.view.group, s.unit.Index, s.usage.Add(s.view.requests))
 	}
 	return nil
 }

@@ -55,11 +55,12 @@ func (f *fresh) undo(pods corelisters.PodLister, pod *corev1.Pod, node string) {
 }
 
 // update replaces the version of a pod that is known already.
-func (f *fresh) update(pod *corev1.Pod) {
+func (f *fresh) update(pod *corev1.Pod, gone bool) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, ok := f.pods[pod.UID]; ok {
-		f.pods[pod.UID] = freshPod{node: pod.Spec.NodeName, pod: pod}
+	_, known := f.pods[pod.UID]
+	f.mu.Unlock()
+	if known {
+		f.add(pod, gone)
 	}
 }
 

@@ -28,9 +28,10 @@ func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventW
 			Event:          fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable | fwk.UpdateNodeLabel | fwk.UpdateNodeTaint},
 			QueueingHintFn: pl.isSchedulableAfterNodeChange,
 		},
+		// A pod of the policy that another scheduler has bound: the unit in which this one waits may be full now, so that it may go on.
+		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Add}, QueueingHintFn: pl.isSchedulableAfterPodAdded},
 		// Whatever other plugins wait for, for a pod that they refused in a unit that its last attempt did not look at: they are not recorded as having
 		// refused it, and the queue does not ask them.
-		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Add}, QueueingHintFn: pl.isUndecided},
 		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.UpdateNodeCondition | fwk.UpdateNodeAnnotation | fwk.UpdateNodeDeclaredFeature}, QueueingHintFn: pl.isUndecided},
 		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolume, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
 		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolumeClaim, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
@@ -47,11 +48,30 @@ func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventW
 
 // isSchedulableAfterPodGone queues the pod when the other one counted for its policy or was on a node of one of its units.
 func (pl *ResourcePolicy) isSchedulableAfterPodGone(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
-	before, _, err := util.As[*corev1.Pod](oldObj, newObj)
+	before, after, err := util.As[*corev1.Pod](oldObj, newObj)
 	if err != nil {
 		return fwk.Queue, err
 	}
+	if after != nil && pl.helps(pod, after) == fwk.Queue {
+		return fwk.Queue, nil // By a label edit it may have come into the unit in which the pod waits, and filled it.
+	}
 	return pl.helps(pod, before), nil
+}
+
+// isSchedulableAfterPodAdded queues the pod when the other one counts for its policy and was not placed by this scheduler; see also isUndecided.
+func (pl *ResourcePolicy) isSchedulableAfterPodAdded(logger klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	_, added, err := util.As[*corev1.Pod](oldObj, newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	if added.Spec.SchedulerName == pod.Spec.SchedulerName || added.Namespace != pod.Namespace {
+		return pl.isUndecided(logger, pod, oldObj, newObj)
+	}
+	policies := pl.policies.Policies()
+	if policies.Governing(added.Namespace, added.Labels) == policies.Governing(pod.Namespace, pod.Labels) {
+		return fwk.Queue, nil
+	}
+	return pl.isUndecided(logger, pod, oldObj, newObj)
 }
 
 // isSchedulableAfterNodeChange queues the pod when the node is in one of its units now, or was.

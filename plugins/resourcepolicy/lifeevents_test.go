@@ -225,6 +225,7 @@ func (l *life) bindByOther() {
 	l.store(pod)
 	l.cache[pod.Spec.NodeName].AddPod(pod)
 	l.pl.podAdded(pod)
+	l.hint(l.pl.isSchedulableAfterPodAdded, nil, pod)
 }
 
 // fits tells whether a node has room for one more pod.
@@ -240,7 +241,9 @@ func (l *life) hasRoom(unit int, _ *v1Pod) bool {
 }
 
 // hasTerminating tells whether a pod of the policy terminates in the unit.
-func (l *life) hasTerminating(unit int) bool { return (&view{pl: l.pl, policy: l.policy}).Terminating(unit) > 0 }
+func (l *life) hasTerminating(unit int) bool {
+	return (&view{pl: l.pl, policy: l.policy}).Terminating(unit) > 0
+}
 
 // countTruth counts the pods that the API server or a binding on its way have on the nodes.
 func (l *life) countTruth() map[ledger.Key]int64 {
@@ -281,10 +284,10 @@ func (l *life) countKnown() map[ledger.Key]int64 {
 			l.count(counts, pod)
 		}
 	}
-	for _, b := range l.binds {
-		if l.cache[b.node] == nil && !counted[b.pod.UID] {
-			if assumed := l.assumed[b.pod.UID]; assumed != nil {
-				l.count(counts, assumed)
+	for node, pods := range l.pl.inflight.onTheWay() {
+		for _, pod := range pods {
+			if l.cache[node] == nil && !counted[pod.UID] {
+				l.count(counts, pod)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -257,9 +256,6 @@ func (l *life) cycle(pod *v1Pod) {
 	result, status := l.pl.PreFilter(l.ctx, state, pod, l.list)
 	l.counted = l.countKnown()
 	if !status.IsSuccess() {
-		if os.Getenv("LIFE_TRACE") != "" {
-			fmt.Println(l.seedStep, "refused", pod.Name, status.Message())
-		}
 		l.pl.PostFilter(l.ctx, state, pod, nil)
 		return
 	}

@@ -138,6 +138,7 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 		}
 	}
 	pl.timers, pl.notices = newTimers(), newNotices()
+	pl.admission.soon = func(f func()) { pl.later(0, f) }
 	pl.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	pl.counts, pl.index = ledger.New(), newNodeIndex()
 	pl.departed = &departed{pods: pl.pods.GetIndexer()}

@@ -23,7 +23,7 @@ func (pl *ResourcePolicy) PostFilter(
 	s := stateOf(state)
 	if s == nil || s.view == nil {
 		// A pod without a policy; or one that another plugin refused before this one was asked, or that the policy cannot place at all.
-		pl.admission.failed(pod.UID)
+		pl.admission.leave(pod.UID)
 		if s == nil {
 			return nil, fwk.NewStatus(fwk.Unschedulable)
 		}
@@ -109,6 +109,9 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 	if !decision.Until.IsZero() {
 		pl.timers.wake(s.view.pod, decision.Until)
 	}
+	if decision.Outcome == placement.Waiting {
+		pl.admission.waitsIn(s.policy, s.view.group, s.view.pod, decision.Unit)
+	}
 	if !s.policy.CanHold() {
 		return
 	}
@@ -118,7 +121,7 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 	case decision.Outcome == placement.Waiting, decision.NeedsRoom():
 		pl.admission.wait(s.policy, s.view.group, s.view.pod)
 	default:
-		pl.admission.failed(s.view.pod.UID)
+		pl.admission.leave(s.view.pod.UID)
 	}
 }
 

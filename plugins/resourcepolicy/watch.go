@@ -46,7 +46,7 @@ func (pl *ResourcePolicy) watch() error {
 
 func (pl *ResourcePolicy) podAdded(pod *corev1.Pod) {
 	if pod.Spec.NodeName != "" {
-		pl.fresh.update(pod)
+		pl.fresh.update(pod, false)
 	}
 }
 
@@ -59,11 +59,11 @@ func (pl *ResourcePolicy) podUpdated(before, after *corev1.Pod) {
 	case after.Spec.NodeName == "":
 		pl.waitingPodUpdated(before, after)
 	case before.Spec.NodeName == "":
-		pl.fresh.update(after)
+		pl.fresh.update(after, false)
 		pl.inflight.forgetWaiting(after.UID)
 		pl.admission.forget(after.UID)
 	default:
-		pl.fresh.update(after)
+		pl.fresh.update(after, false)
 		if key, ok := pl.frees(before, after); ok {
 			pl.fresh.add(after, false)
 			pl.admission.freed(key)
@@ -96,6 +96,7 @@ func (pl *ResourcePolicy) podDeleted(pod *corev1.Pod) {
 		return
 	}
 	pl.inflight.forgetAll(pod.UID)
+	pl.fresh.update(pod, true)
 	if key, ok := pl.slotOf(pod); ok {
 		pl.fresh.add(pod, true)
 		pl.admission.freed(key)
