@@ -78,6 +78,11 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 			}
 			d.needsRoom = d.needsRoom || room != RoomUnfit
 			why = room.String()
+			if room == RoomLeaving {
+				d.Outcome, d.Unit = Waiting, i
+				d.add(i, why)
+				return d
+			}
 		}
 		if !full {
 			d.Outcome = Failed

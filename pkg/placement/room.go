@@ -14,6 +14,9 @@ const (
 	RoomNone
 	// RoomComing means that a node that is not ready yet has room.
 	RoomComing
+	// RoomLeaving means that no node has room yet, and a pod is about to leave one: it has ended, and only the scheduler's snapshot still shows it. To go
+	// on now would be to pass over a unit that has room.
+	RoomLeaving
 	// RoomRefused means that the nodes with room refuse the pod: they are cordoned, or have a taint or lack a label.
 	RoomRefused
 	// RoomUnfit means that nodes seemed to have room, but the scheduler's other filters refused them all.
@@ -31,6 +34,8 @@ func (r Room) String() string {
 		return "no node has room for the pod"
 	case RoomComing:
 		return "a node with room is not ready yet"
+	case RoomLeaving:
+		return "a pod that has ended is about to leave a node"
 	case RoomRefused:
 		return "nodes with room are closed to the pod by a cordon, a taint or their labels"
 	case RoomUnfit:

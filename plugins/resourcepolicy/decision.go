@@ -92,10 +92,14 @@ func (v *view) Terminating(unit int) int64 {
 func (v *view) Room(unit int) placement.Room {
 	u := &v.policy.Units[unit]
 	nodes := v.pl.index.members(u.Nodes)
-	if freed, failed := v.walk.unfit[u.ID]; failed && (freed == nodes.freed || freed == whateverIsFreed) {
-		return placement.RoomUnfit
+	room := placement.RoomUnfit
+	if freed, failed := v.walk.unfit[u.ID]; !failed || freed != nodes.freed && freed != whateverIsFreed {
+		room = v.candidate.room(nodes, v.pl.index.nodes)
 	}
-	return v.candidate.room(nodes, v.pl.index.nodes)
+	if room != placement.RoomYes && v.pl.fresh.isLeaving(nodes.positions) {
+		return placement.RoomLeaving
+	}
+	return room
 }
 
 // Barred tells why the labels that the unit would write on the pod keep it out: they would give it to another policy (R1), or take it from its owner,

@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,8 @@ type fresh struct {
 	now        map[types.UID]freshPod
 	// generations are those of the nodes with such pods, by place in the snapshot: a new one in every cycle.
 	generations map[int]int64
+	// leaving are the places of the nodes that still show a pod that has gone.
+	leaving map[int]bool
 }
 
 // freshPod is the newest version of a pod, or nil when it has gone, and its node.
@@ -68,7 +71,7 @@ func (f *fresh) update(pod *corev1.Pod, gone bool) {
 func (f *fresh) follow(nodes []fwk.NodeInfo) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.generations = nil
+	f.generations, f.leaving = nil, nil
 	if f.now = nil; len(f.pods) == 0 {
 		return
 	}
@@ -76,7 +79,7 @@ func (f *fresh) follow(nodes []fwk.NodeInfo) {
 	for i := range nodes {
 		places[nodes[i].Node().Name] = i
 	}
-	f.generations = map[int]int64{}
+	f.generations, f.leaving = map[int]int64{}, map[int]bool{}
 	for uid, p := range f.pods {
 		place, ok := places[p.node]
 		if !ok || caughtUp(nodes[place], uid, p.pod) {
@@ -85,6 +88,7 @@ func (f *fresh) follow(nodes []fwk.NodeInfo) {
 		}
 		f.generation++
 		f.generations[place] = f.generation
+		f.leaving[place] = f.leaving[place] || p.pod == nil
 	}
 	f.now = maps.Clone(f.pods)
 }
@@ -97,6 +101,11 @@ func caughtUp(node fwk.NodeInfo, uid types.UID, newest *corev1.Pod) bool {
 		}
 	}
 	return newest == nil
+}
+
+// isLeaving tells whether a node at one of the places still shows a pod that has gone.
+func (f *fresh) isLeaving(places []int) bool {
+	return len(f.leaving) > 0 && slices.ContainsFunc(places, func(place int) bool { return f.leaving[place] })
 }
 
 // version returns the newest version of a pod on a node of the snapshot; nil when it has gone.

@@ -15,16 +15,16 @@ var _ = Describe("The examples of the documentation", func() {
 	BeforeEach(func() { w = harness.NewWorld() })
 
 	It("A: two node pools; the second is used when the first is full, and given back first", func() {
-		machines(w, 2, "poolA", "alibabacloud.com/nodepool-id", "np7ec79f2235954e879de07b780058abcd")
-		machines(w, 2, "poolB", "alibabacloud.com/nodepool-id", "npab2df797738644e3a7b7cbf532bbabcd")
+		machines(w, 2, "pool-a", "alibabacloud.com/nodepool-id", "np7ec79f2235954e879de07b780058abcd")
+		machines(w, 2, "pool-b", "alibabacloud.com/nodepool-id", "npab2df797738644e3a7b7cbf532bbabcd")
 		apply(w, "nodepools.yaml")
 		nginx := &deployment{world: w, labels: map[string]string{"app": "nginx"}, cpu: "2"}
 		nginx.scale(2)
-		w.Settles(map[string]int{"poolA": 2})
+		w.Settles(map[string]int{"pool-a": 2})
 		nginx.scale(4)
-		w.Settles(map[string]int{"poolA": 2, "poolB": 2})
+		w.Settles(map[string]int{"pool-a": 2, "pool-b": 2})
 		nginx.scale(2)
-		w.Settles(map[string]int{"poolA": 2})
+		w.Settles(map[string]int{"pool-a": 2})
 	})
 
 	It("B: subscription, then pay-as-you-go, then ECI; 2, 4, 6, 4, 2 replicas", func() {
