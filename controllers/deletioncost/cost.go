@@ -39,7 +39,7 @@ func changes(current map[string]string, unit int) map[string]*string {
 
 // inUnit returns the annotations of a pod in a unit (R10): the cost in the band of the unit, and the cost that the user gave the pod, if any.
 func inUnit(current map[string]string, unit int) map[string]string {
-	own, hasOwn := userCost(current)
+	own, hasOwn := placement.UserCost(current)
 	cost := strconv.Itoa(int(placement.DeletionCost(unit, own)))
 	wanted := map[string]string{corev1.PodDeletionCost: cost}
 	if hasOwn {
@@ -47,7 +47,7 @@ func inUnit(current map[string]string, unit int) map[string]string {
 	}
 	_, wrote := current[v1alpha1.AnnotationDeletionCost]
 	kept, hasKept := current[v1alpha1.AnnotationUserDeletionCost]
-	if !wrote && isRecorded(current) && current[corev1.PodDeletionCost] == cost && hasKept == hasOwn && kept == own {
+	if !wrote && placement.IsRecorded(current) && current[corev1.PodDeletionCost] == cost && hasKept == hasOwn && kept == own {
 		// The scheduler has written the same: no patch is spent on saying so.
 		return wanted
 	}
@@ -58,46 +58,16 @@ func inUnit(current map[string]string, unit int) map[string]string {
 // withoutUnit returns the annotations of a pod in no unit: the user's cost as it was.
 func withoutUnit(current map[string]string) map[string]string {
 	wanted := map[string]string{}
-	own, hasOwn := userCost(current)
-	if hasOwn && (!isOurs(current) || isCost(own)) {
+	own, hasOwn := placement.UserCost(current)
+	if hasOwn && (!placement.IsOurCost(current) || isCost(own)) {
 		wanted[corev1.PodDeletionCost] = own
 	}
 	_, wrote := current[v1alpha1.AnnotationDeletionCost]
-	if isRecorded(current) && (wrote || isOurs(current)) {
+	if placement.IsRecorded(current) && (wrote || placement.IsOurCost(current)) {
 		// The record that stays on the pod must not make the user's cost look like the scheduler's.
 		wanted[v1alpha1.AnnotationDeletionCost] = ""
 	}
 	return wanted
-}
-
-// userCost returns the cost that the user gave the pod, and whether there is one: the present one unless Spillway wrote it, otherwise the one that was
-// kept. A user who removes the cost has none any more.
-func userCost(current map[string]string) (string, bool) {
-	key := corev1.PodDeletionCost
-	if isOurs(current) {
-		key = v1alpha1.AnnotationUserDeletionCost
-	}
-	cost, ok := current[key]
-	return cost, ok
-}
-
-// isOurs tells whether Spillway wrote the present cost. What this controller wrote is noted on the pod. The scheduler leaves no such note, but its
-// record, and what it wrote is the cost of some unit: which one, the policy may not say any more.
-func isOurs(current map[string]string) bool {
-	cost, ok := current[corev1.PodDeletionCost]
-	if !ok {
-		return false
-	}
-	if wrote, noted := current[v1alpha1.AnnotationDeletionCost]; noted {
-		return wrote != "" && wrote == cost
-	}
-	return isRecorded(current) && placement.IsDeletionCost(cost, current[v1alpha1.AnnotationUserDeletionCost])
-}
-
-// isRecorded tells whether the scheduler placed the pod by a policy.
-func isRecorded(current map[string]string) bool {
-	_, ok := current[v1alpha1.AnnotationUnit]
-	return ok
 }
 
 // isCost tells whether the API server takes a text for a cost. To another one the pod cannot be set back; it counted as none.

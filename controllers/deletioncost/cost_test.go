@@ -204,7 +204,7 @@ func TestTheUsersCostIsNeverLost(t *testing.T) {
 // unheard tells whether nobody can know that a cost is the user's: it is there already, or the scheduler, which leaves no note, could have written it.
 func unheard(pod map[string]string, word string) bool {
 	_, noted := pod[wrote]
-	return pod[cost] == word || !noted && isRecorded(pod) && placement.IsDeletionCost(word, pod[user])
+	return pod[cost] == word || !noted && placement.IsRecorded(pod) && placement.IsDeletionCost(word, pod[user])
 }
 
 // settle reconciles the pod, and checks that one patch is enough.

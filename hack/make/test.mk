@@ -13,7 +13,7 @@ test-unit: ## Run the tests of single packages.
 .PHONY: test-conformance
 test-conformance: $(BIN)/etcd $(BIN)/kube-apiserver ## Run the Ginkgo suite: the real scheduler and controllers on a real API server.
 	@echo "conformance tests (the first run compiles the scheduler with the race detector: minutes with a cold cache)"
-	@KUBEBUILDER_ASSETS=$(BIN) CGO_ENABLED=1 go test -race -timeout 20m ./test/conformance -ginkgo.randomize-all $(if $(FOCUS),-ginkgo.focus "$(FOCUS)")
+	@KUBEBUILDER_ASSETS=$(BIN) CGO_ENABLED=1 go test -race -timeout 20m -p 1 ./test/conformance ./test/conformance/ack -ginkgo.randomize-all $(if $(FOCUS),-ginkgo.focus "$(FOCUS)")
 
 .PHONY: test-fuzz
 test-fuzz: ## Run every fuzz target for FUZZTIME (10s).

@@ -16,8 +16,10 @@ type BoundPod struct {
 	NodeLabels map[string]string
 	// Unit is the ID of the unit that was recorded at binding, and Policy the name of the policy; empty when there is no record.
 	Unit, Policy string
-	// ScheduledAt is when the API server bound the pod, in whole seconds; zero while that is on its way.
+	// ScheduledAt is when the API server bound the pod, in whole seconds; zero while that is on its way, and for a pod that was created bound.
 	ScheduledAt time.Time
+	// CreatedAt is when the pod was created.
+	CreatedAt time.Time
 	// Terminating is true once the pod has been deleted and runs on for its grace period.
 	Terminating bool
 }
@@ -27,7 +29,7 @@ func NewBoundPod(pod *corev1.Pod, nodeLabels map[string]string) BoundPod {
 	bound := BoundPod{
 		Labels: pod.Labels, Annotations: pod.Annotations, NodeLabels: nodeLabels,
 		Unit: pod.Annotations[v1alpha1.AnnotationUnit], Policy: pod.Annotations[v1alpha1.AnnotationPolicy],
-		Terminating: pod.DeletionTimestamp != nil,
+		CreatedAt: pod.CreationTimestamp.Time, Terminating: pod.DeletionTimestamp != nil,
 	}
 	for i := range pod.Status.Conditions {
 		condition := &pod.Status.Conditions[i]
@@ -59,13 +61,15 @@ func (p *Policy) Counts(pod *BoundPod) bool {
 }
 
 // isPrevious tells whether a pod was scheduled before the policy was created. Both times are whole seconds of the API server's clock; in the same
-// second a pod with this policy's record was placed by it, and one without was not.
+// second a pod with this policy's record was placed by it, and one without was not. Of a pod that was created bound, or is being bound, only the record
+// and the creation can tell.
 func (p *Policy) isPrevious(pod *BoundPod) bool {
-	if pod.ScheduledAt.IsZero() {
-		return false
-	}
-	if pod.ScheduledAt.Equal(p.created) {
+	switch {
+	case pod.ScheduledAt.IsZero():
+		return pod.Policy != p.Name && !pod.CreatedAt.After(p.created)
+	case pod.ScheduledAt.Equal(p.created):
 		return pod.Policy != p.Name
+	default:
+		return pod.ScheduledAt.Before(p.created)
 	}
-	return pod.ScheduledAt.Before(p.created)
 }

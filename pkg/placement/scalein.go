@@ -1,6 +1,12 @@
 package placement
 
-import "strconv"
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+)
 
 const (
 	// costBand is the distance between the deletion costs of two units. 16 bands (the CRD's limit on units) fit into the int32 of
@@ -20,4 +26,34 @@ func DeletionCost(unit int, userCost string) int32 {
 		user = 0
 	}
 	return int32(min(max(user, -costReach), costReach)) - int32(unit)*costBand
+}
+
+// UserCost returns the cost that the user gave a pod with these annotations, and whether there is one: the present one unless Spillway wrote it, otherwise the one that was
+// kept. A user who removes the cost has none any more.
+func UserCost(current map[string]string) (string, bool) {
+	key := corev1.PodDeletionCost
+	if IsOurCost(current) {
+		key = v1alpha1.AnnotationUserDeletionCost
+	}
+	cost, ok := current[key]
+	return cost, ok
+}
+
+// IsOurCost tells whether Spillway wrote the present cost. What the deletion cost controller wrote is noted on the pod. The scheduler leaves no such note, but its
+// record, and what it wrote is the cost of some unit: which one, the policy may not say any more.
+func IsOurCost(current map[string]string) bool {
+	cost, ok := current[corev1.PodDeletionCost]
+	if !ok {
+		return false
+	}
+	if wrote, noted := current[v1alpha1.AnnotationDeletionCost]; noted {
+		return wrote != "" && wrote == cost
+	}
+	return IsRecorded(current) && IsDeletionCost(cost, current[v1alpha1.AnnotationUserDeletionCost])
+}
+
+// IsRecorded tells whether the scheduler placed a pod with these annotations by a policy.
+func IsRecorded(current map[string]string) bool {
+	_, ok := current[v1alpha1.AnnotationUnit]
+	return ok
 }

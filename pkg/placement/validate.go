@@ -38,13 +38,18 @@ func Validate(rp *v1alpha1.ResourcePolicy) field.ErrorList {
 	if spec.ConsumerRef != nil {
 		errs = append(errs, field.Forbidden(path.Child("consumerRef"), notActedOn))
 	}
-	names := sets.New[string]()
+	ids := sets.New[string]()
 	for i := range spec.Units {
 		unit, at := &spec.Units[i], path.Child("units").Index(i)
-		if unit.Name != "" && names.Has(unit.Name) {
+		nodes := newNodeSet(unit)
+		switch id := unitID(unit, &nodes); {
+		case ids.Has(id) && unit.Name != "":
 			errs = append(errs, field.Invalid(at.Child("name"), unit.Name, "another unit has this name: names must differ"))
+		case ids.Has(id):
+			errs = append(errs, field.Invalid(at, id, "another unit has the same nodes, podLabels and podAnnotations: remove one or make them differ"))
+		default:
+			ids.Insert(id)
 		}
-		names.Insert(unit.Name)
 		errs = append(errs, validateUnit(unit, at)...)
 		errs = append(errs, validateWritten(spec, unit, at)...)
 	}

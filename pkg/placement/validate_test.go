@@ -48,6 +48,13 @@ func TestValidate(t *testing.T) {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0].Name, spec.Units[1].Name = "a", "a" },
 			want: `spec.units[1].name: Invalid value: "a": another unit has this name: names must differ`,
 		},
+		"two units with the same expressions": {
+			edit: func(spec *v1alpha1.ResourcePolicySpec) {
+				spec.Units[0] = wrappers.ECS().Where("a", "In", "1", "2").Unit
+				spec.Units[1] = wrappers.ECS().Where("a", "In", "2", "1").Unit
+			},
+			want: `spec.units[1]: Invalid value: "ecs a in (1,2)": another unit has the same nodes, podLabels and podAnnotations: remove one or make them differ`,
+		},
 		"an expression that no label can meet": {
 			edit: func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0] = wrappers.ECS().Where("a", "In").Unit },
 			want: `spec.units[0].matchExpressions[0]: Invalid value: "a": ` + nodeRequirements,

@@ -109,11 +109,12 @@ func (pl *ResourcePolicy) bind(ctx context.Context, binding *corev1.Binding) err
 
 // newBinding returns the Binding of a pod to a node of its unit.
 func newBinding(s *cycleState, pod *corev1.Pod, nodeName string) *corev1.Binding {
-	userCost, hasUserCost := pod.Annotations[corev1.PodDeletionCost]
+	userCost, hasUserCost := placement.UserCost(pod.Annotations)
 	annotations := s.unit.Annotations()
 	annotations[v1alpha1.AnnotationPolicy] = s.policy.Name
 	annotations[v1alpha1.AnnotationUnit] = s.unit.ID
-	annotations[corev1.PodDeletionCost] = strconv.Itoa(int(placement.DeletionCost(s.unit.Index, userCost)))
+	cost := strconv.Itoa(int(placement.DeletionCost(s.unit.Index, userCost)))
+	annotations[corev1.PodDeletionCost], annotations[v1alpha1.AnnotationDeletionCost] = cost, cost
 	if hasUserCost {
 		annotations[v1alpha1.AnnotationUserDeletionCost] = userCost
 	}

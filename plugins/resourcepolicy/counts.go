@@ -48,15 +48,20 @@ func (s *snapshot) Count(i int, add func(ledger.Key, ledger.Pod)) {
 		}
 		return
 	}
-	nodeLabels := s.nodes[i].Node().Labels
-	if nodeLabels == nil {
-		nodeLabels = map[string]string{}
-	}
+	nodeLabels := labelsOf(s.nodes[i])
 	for _, info := range s.nodes[i].GetPods() {
 		if pod := s.fresh.version(info.GetPod()); pod != nil {
 			s.countPod(pod, nodeLabels, add)
 		}
 	}
+}
+
+// labelsOf returns the labels of a node, never nil: the node is known, even if it has none.
+func labelsOf(node fwk.NodeInfo) map[string]string {
+	if labels := node.Node().Labels; labels != nil {
+		return labels
+	}
+	return map[string]string{}
 }
 
 // countPod adds a bound pod if it counts for a unit. Pods in a terminal phase are not among those that the scheduler sees. nil labels are those of a
@@ -66,7 +71,7 @@ func (s *snapshot) countPod(pod *corev1.Pod, nodeLabels map[string]string, add f
 	if policy == nil {
 		return
 	}
-	bound := s.boundPod(pod, nodeLabels)
+	bound := s.boundPod(policy, pod, nodeLabels)
 	unit := policy.UnitOf(&bound)
 	if unit < 0 {
 		return
@@ -83,13 +88,13 @@ func (s *snapshot) countPod(pod *corev1.Pod, nodeLabels map[string]string, add f
 
 // boundPod returns what counts of a pod. Its unit is the one that the plugin remembers from placing it, until the binding has come back from the API
 // server with the same. The memory goes first because a new pod can be a copy of one that carries a record.
-func (s *snapshot) boundPod(pod *corev1.Pod, nodeLabels map[string]string) placement.BoundPod {
+func (s *snapshot) boundPod(policy *placement.Policy, pod *corev1.Pod, nodeLabels map[string]string) placement.BoundPod {
 	bound := placement.NewBoundPod(pod, nodeLabels)
 	if remembered := s.inflight.unit(pod.UID); remembered != "" {
 		if bound.Unit == remembered {
 			s.inflight.forget(pod.UID)
 		}
-		bound.Unit = remembered
+		bound.Unit, bound.Policy = remembered, policy.Name
 	}
 	return bound
 }

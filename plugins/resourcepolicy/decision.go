@@ -76,11 +76,16 @@ var _ placement.View = &view{}
 
 // Usage returns what the pod's group has in the unit: bound, assumed, and kept for pods of at least its priority that have preempted others.
 func (v *view) Usage(unit int) placement.Usage {
-	usage := v.pl.counts.Usage(ledger.Key{Policy: v.policy.UID, Group: v.group, Unit: unit})
+	usage := v.counted(unit)
 	if kept := v.pl.inflight.nominatedIn(v.slot(unit), v.pod.UID); kept.Pods > 0 {
 		return usage.Merge(kept)
 	}
 	return usage
+}
+
+// counted returns what the pod's group has in the unit, bound and assumed.
+func (v *view) counted(unit int) placement.Usage {
+	return v.pl.counts.Usage(ledger.Key{Policy: v.policy.UID, Group: v.group, Unit: unit})
 }
 
 // Terminating returns how many pods of the policy are terminating in the unit.

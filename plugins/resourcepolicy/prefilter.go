@@ -87,7 +87,7 @@ func (s *cycleState) countsIn(pod *corev1.Pod, node fwk.NodeInfo) bool {
 	}
 	counted := false
 	one := &snapshot{policies: s.view.policies, inflight: s.view.pl.inflight}
-	one.countPod(pod, node.Node().Labels, func(key ledger.Key, _ ledger.Pod) {
+	one.countPod(pod, labelsOf(node), func(key ledger.Key, _ ledger.Pod) {
 		counted = counted || key == ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: s.unit.Index}
 	})
 	return counted
@@ -118,14 +118,15 @@ func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Polic
 	pl.index.follow(policies.Epoch, nodes, change)
 }
 
-// syncAdmission tells the counts of the pod's group to the tickets (R7).
+// syncAdmission tells the counts of the pod's group to the tickets (R7). The slots of pods that have preempted others are not among them: such a pod
+// keeps its ticket.
 func (pl *ResourcePolicy) syncAdmission(s *cycleState, version int64) {
 	if !s.policy.CanHold() {
 		return
 	}
 	counts := make([]placement.Usage, len(s.policy.Units))
 	for i := range counts {
-		counts[i] = s.view.Usage(i)
+		counts[i] = s.view.counted(i)
 	}
 	lowest, found := int32(0), false
 	if s.outcome == placement.Held {

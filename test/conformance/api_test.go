@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/test/conformance/harness"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -34,7 +35,7 @@ var _ = Describe("The API (config/samples and config/invalid)", func() {
 		rp := wrappers.MakePolicy("defaults").Unit(wrappers.ECS()).Obj()
 		rp.UID = ""
 		rp.Spec.WhenTryNextUnits = &v1alpha1.WhenTryNextUnits{}
-		Expect(api.Create(ctx, rp, client.DryRunAll)).To(Succeed())
+		Expect(harness.API.Create(ctx, rp, client.DryRunAll)).To(Succeed())
 		Expect(rp.Spec).To(Equal(v1alpha1.ResourcePolicySpec{
 			Strategy:             v1alpha1.StrategyPrefer,
 			Units:                []v1alpha1.Unit{{Resource: v1alpha1.ResourceECS}},
@@ -51,7 +52,7 @@ var _ = Describe("The API (config/samples and config/invalid)", func() {
 		createVirtualNode(vn)
 		before := vn.DeepCopy()
 		vn.Spec.Zone = "cn-beijing-i"
-		Expect(api.Patch(ctx, vn, client.MergeFrom(before))).To(MatchError(ContainSubstring("region and zone cannot be changed: create another VirtualNode")))
+		Expect(harness.API.Patch(ctx, vn, client.MergeFrom(before))).To(MatchError(ContainSubstring("region and zone cannot be changed: create another VirtualNode")))
 	})
 })
 
@@ -74,7 +75,7 @@ func apply(ctx context.Context, file string) error {
 	if err := yaml.UnmarshalStrict(data, &object.Object); err != nil {
 		return err
 	}
-	return api.Create(ctx, object, client.DryRunAll, client.FieldValidation("Strict"))
+	return harness.API.Create(ctx, object, client.DryRunAll, client.FieldValidation("Strict"))
 }
 
 // wanted returns the sentence in the first line of an invalid manifest.

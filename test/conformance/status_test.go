@@ -19,23 +19,24 @@ import (
 
 	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/test/conformance/harness"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
 // status returns a policy's status as it is now.
-func (w *world) status(rp *v1alpha1.ResourcePolicy) *v1alpha1.ResourcePolicyStatus {
+func status(w *harness.World, rp *v1alpha1.ResourcePolicy) *v1alpha1.ResourcePolicyStatus {
 	GinkgoHelper()
 	now := &v1alpha1.ResourcePolicy{}
-	Expect(api.Get(context.Background(), client.ObjectKeyFromObject(rp), now)).To(Succeed())
+	Expect(harness.API.Get(context.Background(), client.ObjectKeyFromObject(rp), now)).To(Succeed())
 	return &now.Status
 }
 
 // reports waits until a condition of a policy has a reason, and returns its message.
-func (w *world) reports(rp *v1alpha1.ResourcePolicy, condition, reason string) string {
+func reports(w *harness.World, rp *v1alpha1.ResourcePolicy, condition, reason string) string {
 	GinkgoHelper()
 	var message string
 	Eventually(func(g Gomega) {
-		got := meta.FindStatusCondition(w.status(rp).Conditions, condition)
+		got := meta.FindStatusCondition(status(w, rp).Conditions, condition)
 		g.Expect(got).NotTo(BeNil())
 		g.Expect(got.Reason).To(Equal(reason), got.Message)
 		message = got.Message
@@ -44,32 +45,32 @@ func (w *world) reports(rp *v1alpha1.ResourcePolicy, condition, reason string) s
 }
 
 // fills waits until the fill of a policy is this one; %[1]s stands for the label of the world's nodes.
-func (w *world) fills(rp *v1alpha1.ResourcePolicy, fill string) {
+func fills(w *harness.World, rp *v1alpha1.ResourcePolicy, fill string) {
 	GinkgoHelper()
-	Eventually(func() string { return w.status(rp).Fill }).Should(Equal(fmt.Sprintf(fill, "pool="+w.namespace)))
+	Eventually(func() string { return status(w, rp).Fill }).Should(Equal(fmt.Sprintf(fill, "pool="+w.Namespace)))
 }
 
 // text returns a quantity as it is written.
 func text(q quantity.Quantity) string { return q.String() }
 
 // bound returns a pod of the world that another scheduler has put on a node, given by the unit and number that nodes named it by.
-func (w *world) bound(node string) *wrappers.Pod {
-	return w.pod().Scheduler("default-scheduler").Node(w.namespace + "-" + node)
+func bound(w *harness.World, node string) *wrappers.Pod {
+	return w.Pod().Scheduler("default-scheduler").Node(w.Namespace + "-" + node)
 }
 
 var _ = Describe("The status of a policy", func() {
-	var w *world
+	var w *harness.World
 
-	BeforeEach(func() { w = newWorld() })
+	BeforeEach(func() { w = harness.NewWorld() })
 
 	It("shows how full the units are, and follows the pods", func(ctx SpecContext) {
-		w.nodes(2, "first")
-		w.virtualNode()
-		rp := w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(2).MaxResource("cpu", "5")).Unit(w.eci()))
-		w.fills(rp, "0/2 ecs, %[1]s, unit=first | 0 eci, %[1]s")
-		pods := []*corev1.Pod{w.create(w.pod()), w.create(w.pod()), w.create(w.pod())}
-		w.fills(rp, "2/2 ecs, %[1]s, unit=first | 1 eci, %[1]s")
-		units := w.status(rp).Units
+		w.Nodes(2, "first")
+		w.VirtualNode()
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(2).MaxResource("cpu", "5")).Unit(w.ECI()))
+		fills(w, rp, "0/2 ecs, %[1]s, unit=first | 0 eci, %[1]s")
+		pods := []*corev1.Pod{w.Create(w.Pod()), w.Create(w.Pod()), w.Create(w.Pod())}
+		fills(w, rp, "2/2 ecs, %[1]s, unit=first | 1 eci, %[1]s")
+		units := status(w, rp).Units
 		Expect(units).To(HaveLen(2))
 		Expect(units[0].Nodes).To(BeEquivalentTo(2))
 		Expect(units[0].FreePods).To(Equal(ptr.To(int32(0))))
@@ -79,112 +80,112 @@ var _ = Describe("The status of a policy", func() {
 
 		By("a pod that ends")
 		first := pods[0]
-		Expect(w.unitOf(first)).To(Equal("first"))
+		Expect(w.UnitOf(first)).To(Equal("first"))
 		before := first.DeepCopy()
 		first.Status.Phase = corev1.PodSucceeded
-		Expect(api.Status().Patch(ctx, first, client.MergeFrom(before))).To(Succeed())
-		w.fills(rp, "1/2 ecs, %[1]s, unit=first | 1 eci, %[1]s")
+		Expect(harness.API.Status().Patch(ctx, first, client.MergeFrom(before))).To(Succeed())
+		fills(w, rp, "1/2 ecs, %[1]s, unit=first | 1 eci, %[1]s")
 
 		By("a pod that is removed")
-		w.remove(pods[2])
-		w.fills(rp, "1/2 ecs, %[1]s, unit=first | 0 eci, %[1]s")
+		w.Remove(pods[2])
+		fills(w, rp, "1/2 ecs, %[1]s, unit=first | 0 eci, %[1]s")
 
 		By("a pod of another scheduler")
-		w.create(w.bound("first-0"))
-		w.fills(rp, "2/2 ecs, %[1]s, unit=first | 0 eci, %[1]s")
+		w.Create(bound(w, "first-0"))
+		fills(w, rp, "2/2 ecs, %[1]s, unit=first | 0 eci, %[1]s")
 
 		By("a node that leaves its unit, and one that goes")
 		node := &corev1.Node{}
-		Expect(api.Get(ctx, client.ObjectKey{Name: w.namespace + "-first-1"}, node)).To(Succeed())
+		Expect(harness.API.Get(ctx, client.ObjectKey{Name: w.Namespace + "-first-1"}, node)).To(Succeed())
 		was := node.DeepCopy()
 		node.Labels["unit"] = "other"
-		Expect(api.Patch(ctx, node, client.MergeFrom(was))).To(Succeed())
-		Eventually(func() int32 { return w.status(rp).Units[0].Nodes }).Should(BeEquivalentTo(1))
-		Expect(api.Delete(ctx, node)).To(Succeed())
-		Expect(api.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.namespace + "-first-0"}})).To(Succeed())
-		Eventually(func() int32 { return w.status(rp).Units[0].Nodes }).Should(BeEquivalentTo(0))
+		Expect(harness.API.Patch(ctx, node, client.MergeFrom(was))).To(Succeed())
+		Eventually(func() int32 { return status(w, rp).Units[0].Nodes }).Should(BeEquivalentTo(1))
+		Expect(harness.API.Delete(ctx, node)).To(Succeed())
+		Expect(harness.API.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace + "-first-0"}})).To(Succeed())
+		Eventually(func() int32 { return status(w, rp).Units[0].Nodes }).Should(BeEquivalentTo(0))
 	})
 
 	It("follows an edit of the policy, and of the labels that lead a pod from one policy to another", func(ctx SpecContext) {
-		w.nodes(2, "first")
-		rp := w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(2)))
-		gold := w.policy(wrappers.MakePolicy("gold").Selector("tier", "gold").Unit(w.ecs("first").Max(2)))
-		pod := w.create(w.pod())
-		w.fills(rp, "1/2 ecs, %[1]s, unit=first")
+		w.Nodes(2, "first")
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(2)))
+		gold := w.Policy(wrappers.MakePolicy("gold").Selector("tier", "gold").Unit(w.ECS("first").Max(2)))
+		pod := w.Create(w.Pod())
+		fills(w, rp, "1/2 ecs, %[1]s, unit=first")
 		before := pod.DeepCopy()
 		pod.Labels["tier"] = "gold"
-		Expect(api.Patch(ctx, pod, client.MergeFrom(before))).To(Succeed())
-		w.fills(rp, "0/2 ecs, %[1]s, unit=first")
-		w.fills(gold, "1/2 ecs, %[1]s, unit=first")
+		Expect(harness.API.Patch(ctx, pod, client.MergeFrom(before))).To(Succeed())
+		fills(w, rp, "0/2 ecs, %[1]s, unit=first")
+		fills(w, gold, "1/2 ecs, %[1]s, unit=first")
 
-		Expect(api.Get(ctx, client.ObjectKeyFromObject(gold), gold)).To(Succeed())
+		Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(gold), gold)).To(Succeed())
 		was := gold.DeepCopy()
 		gold.Spec.Units[0].Max = ptr.To(int32(7))
-		Expect(api.Patch(ctx, gold, client.MergeFrom(was))).To(Succeed())
-		w.fills(gold, "1/7 ecs, %[1]s, unit=first")
-		Expect(w.status(gold).ObservedGeneration).To(Equal(gold.Generation))
+		Expect(harness.API.Patch(ctx, gold, client.MergeFrom(was))).To(Succeed())
+		fills(w, gold, "1/7 ecs, %[1]s, unit=first")
+		Expect(status(w, gold).ObservedGeneration).To(Equal(gold.Generation))
 	})
 
 	It("tells held pods from those that wait for a node (R7)", func() {
-		w.nodes(1, "first")
-		w.node(wrappers.MakeNode("big").Label("unit", "second").Capacity(corev1.ResourceCPU, "64"))
-		rp := w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(1)).Unit(w.ecs("second").Max(1)))
-		w.reports(rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonRoomLeft)
-		pods := []*corev1.Pod{w.create(w.pod()), w.create(w.pod())}
+		w.Nodes(1, "first")
+		w.Node(wrappers.MakeNode("big").Label("unit", "second").Capacity(corev1.ResourceCPU, "64"))
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(1)).Unit(w.ECS("second").Max(1)))
+		reports(w, rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonRoomLeft)
+		pods := []*corev1.Pod{w.Create(w.Pod()), w.Create(w.Pod())}
 		for _, pod := range pods {
-			w.unitOf(pod)
+			w.UnitOf(pod)
 		}
-		w.reports(rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonAllUnitsFull)
-		w.create(w.pod())
-		Eventually(func() int32 { return w.status(rp).HeldPods }).Should(BeEquivalentTo(1))
-		Expect(w.status(rp).WaitingPods).To(BeZero())
+		reports(w, rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonAllUnitsFull)
+		w.Create(w.Pod())
+		Eventually(func() int32 { return status(w, rp).HeldPods }).Should(BeEquivalentTo(1))
+		Expect(status(w, rp).WaitingPods).To(BeZero())
 
 		By("a pod that leaves: the held one takes its place")
-		w.remove(pods[0])
-		Eventually(func() int32 { return w.status(rp).HeldPods }).Should(BeZero())
-		w.remove(pods[1])
-		w.reports(rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonRoomLeft)
+		w.Remove(pods[0])
+		Eventually(func() int32 { return status(w, rp).HeldPods }).Should(BeZero())
+		w.Remove(pods[1])
+		reports(w, rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonRoomLeft)
 
 		By("a pod that no node can take")
-		w.create(w.pod().Request(corev1.ResourceCPU, "1000"))
-		Eventually(func() int32 { return w.status(rp).WaitingPods }).Should(BeEquivalentTo(1))
-		Expect(w.status(rp).HeldPods).To(BeZero())
+		w.Create(w.Pod().Request(corev1.ResourceCPU, "1000"))
+		Eventually(func() int32 { return status(w, rp).WaitingPods }).Should(BeEquivalentTo(1))
+		Expect(status(w, rp).HeldPods).To(BeZero())
 	})
 
 	It("says what its author hardly means, until it is put right", func(ctx SpecContext) {
-		rp := w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").MaxResource("example.com/card", "1")).Unit(w.ecs("first").PodLabel("role", "spill")))
-		Expect(w.reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNoNodes)).To(ContainSubstring("no node of the cluster is in any unit"))
-		w.nodes(1, "first")
-		Expect(w.reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonUnknownResource)).To(ContainSubstring("example.com/card"))
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").MaxResource("example.com/card", "1")).Unit(w.ECS("first").PodLabel("role", "spill")))
+		Expect(reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNoNodes)).To(ContainSubstring("no node of the cluster is in any unit"))
+		w.Nodes(1, "first")
+		Expect(reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonUnknownResource)).To(ContainSubstring("example.com/card"))
 
 		By("a node with the resource")
-		w.node(wrappers.MakeNode("card").Label("unit", "first").Capacity("example.com/card", "1"))
-		w.reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNothingFound)
+		w.Node(wrappers.MakeNode("card").Label("unit", "first").Capacity("example.com/card", "1"))
+		reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNothingFound)
 
 		By("a pod whose ReplicaSet selects by a label that the second unit would change")
 		labels := map[string]string{"app": "web", "role": "main"}
-		set := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "web"}, Spec: appsv1.ReplicaSetSpec{
+		set := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: "web"}, Spec: appsv1.ReplicaSetSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: wrappers.MakePod("x").Obj().Spec},
 		}}
-		Expect(api.Create(ctx, set)).To(Succeed())
-		owned := w.pod().Label("role", "main").Request(corev1.ResourceCPU, "1000").OwnedBy("apps/v1", "ReplicaSet", "web")
+		Expect(harness.API.Create(ctx, set)).To(Succeed())
+		owned := w.Pod().Label("role", "main").Request(corev1.ResourceCPU, "1000").OwnedBy("apps/v1", "ReplicaSet", "web")
 		owned.OwnerReferences[0].UID = set.UID
-		w.create(owned)
-		Expect(w.reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonPodLabelsLeaveOwner)).To(ContainSubstring(
+		w.Create(owned)
+		Expect(reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonPodLabelsLeaveOwner)).To(ContainSubstring(
 			"spec.units[1].podLabels would take the pods of ReplicaSet web from its selector"))
 	})
 
 	It("of a policy that becomes refused says nothing about its units", func(ctx SpecContext) {
-		w.nodes(1, "first")
-		rp := w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(1)))
-		w.fills(rp, "0/1 ecs, %[1]s, unit=first")
-		Expect(api.Get(ctx, client.ObjectKeyFromObject(rp), rp)).To(Succeed())
+		w.Nodes(1, "first")
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(1)))
+		fills(w, rp, "0/1 ecs, %[1]s, unit=first")
+		Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(rp), rp)).To(Succeed())
 		before := rp.DeepCopy()
 		rp.Spec.Units[0].SpotInstance = ptr.To(true)
-		Expect(api.Patch(ctx, rp, client.MergeFrom(before))).To(Succeed())
-		w.reports(rp, v1alpha1.ConditionReady, v1alpha1.ReasonUnsupported)
-		status := w.status(rp)
+		Expect(harness.API.Patch(ctx, rp, client.MergeFrom(before))).To(Succeed())
+		reports(w, rp, v1alpha1.ConditionReady, v1alpha1.ReasonUnsupported)
+		status := status(w, rp)
 		Expect(status.Units).To(BeEmpty())
 		Expect(status.Fill).To(BeEmpty())
 		Expect(meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionExhausted)).To(BeNil())
@@ -192,17 +193,17 @@ var _ = Describe("The status of a policy", func() {
 	})
 
 	It("is written at most once a second, however many pods come", func(ctx SpecContext) {
-		w.node(wrappers.MakeNode("big").Label("unit", "first").Capacity(corev1.ResourceCPU, "64"))
-		rp := w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first")))
-		watcher, err := client.NewWithWatch(restConfig, client.Options{Scheme: api.Scheme()})
+		w.Node(wrappers.MakeNode("big").Label("unit", "first").Capacity(corev1.ResourceCPU, "64"))
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")))
+		watcher, err := client.NewWithWatch(harness.RestConfig, client.Options{Scheme: harness.API.Scheme()})
 		Expect(err).NotTo(HaveOccurred())
 		begin := time.Now()
-		events, err := watcher.Watch(ctx, &v1alpha1.ResourcePolicyList{}, client.InNamespace(w.namespace))
+		events, err := watcher.Watch(ctx, &v1alpha1.ResourcePolicyList{}, client.InNamespace(w.Namespace))
 		Expect(err).NotTo(HaveOccurred())
 		defer events.Stop()
 		const pods = 30
 		for range pods {
-			w.create(w.bound("big"))
+			w.Create(bound(w, "big"))
 		}
 		writes := 0
 		for done := false; !done; {
@@ -214,19 +215,19 @@ var _ = Describe("The status of a policy", func() {
 		}
 		// The first event is the policy as it was.
 		Expect(writes-1).To(BeNumerically("<=", 1+int(time.Since(begin)/time.Second)+1), "writes in %s", time.Since(begin))
-		w.fills(rp, fmt.Sprint(pods)+" ecs, %[1]s, unit=first")
+		fills(w, rp, fmt.Sprint(pods)+" ecs, %[1]s, unit=first")
 	})
 
 	It("is one line for kubectl get", func(ctx SpecContext) {
-		rp := w.policy(wrappers.MakePolicy("p").Unit(w.ecs("first").Max(1)).Unit(w.eci()))
-		w.fills(rp, "0/1 ecs, %[1]s, unit=first | 0 eci, %[1]s")
-		config := rest.CopyConfig(restConfig)
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(1)).Unit(w.ECI()))
+		fills(w, rp, "0/1 ecs, %[1]s, unit=first | 0 eci, %[1]s")
+		config := rest.CopyConfig(harness.RestConfig)
 		config.GroupVersion, config.APIPath = &v1alpha1.GroupVersion, "/apis"
-		config.NegotiatedSerializer = serializer.NewCodecFactory(api.Scheme()).WithoutConversion()
+		config.NegotiatedSerializer = serializer.NewCodecFactory(harness.API.Scheme()).WithoutConversion()
 		server, err := rest.RESTClientFor(config)
 		Expect(err).NotTo(HaveOccurred())
 		table := &metav1.Table{}
-		Expect(server.Get().Namespace(w.namespace).Resource("resourcepolicies").
+		Expect(server.Get().Namespace(w.Namespace).Resource("resourcepolicies").
 			SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(ctx).Into(table)).To(Succeed())
 		cells := map[string]any{}
 		for i, column := range table.ColumnDefinitions {
@@ -235,7 +236,7 @@ var _ = Describe("The status of a policy", func() {
 			}
 		}
 		Expect(cells).To(HaveKeyWithValue("Ready", "True"))
-		Expect(cells).To(HaveKeyWithValue("Fill", w.status(rp).Fill))
+		Expect(cells).To(HaveKeyWithValue("Fill", status(w, rp).Fill))
 		Expect(cells).To(And(HaveKey("Waiting"), HaveKey("Held")))
 	})
 })

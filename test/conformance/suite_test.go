@@ -1,107 +1,15 @@
-// Package conformance tests what Spillway does in a cluster: the real scheduler and the real controllers, in this process, on a real API server, with
-// the ECI simulator behind real HTTP. There are no kubelets: a pod is where it is bound to.
+// Package conformance tests what Spillway does in a cluster.
 package conformance
 
 import (
-	"context"
-	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/spillway-k8s/spillway/controllers"
-	"github.com/spillway-k8s/spillway/controllers/virtualnode"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
-	"github.com/spillway-k8s/spillway/test/wrappers"
+	"github.com/spillway-k8s/spillway/test/conformance/harness"
 )
 
-const (
-	// refreshInterval and maxAge are those of the virtual node controller: short, so that the tests are.
-	refreshInterval = time.Second
-	maxAge          = 4 * time.Second
-	// patience is how long something that must happen may take on a slow machine.
-	patience = 30 * time.Second
-	poll     = 50 * time.Millisecond
-)
+func TestConformance(t *testing.T) { harness.RunSuite(t, "Conformance") }
 
-var (
-	// api talks to the API server as an administrator.
-	api client.Client
-	// restConfig is how to reach it.
-	restConfig *rest.Config
-	// scheduler is the scheduler under test.
-	scheduler *schedulerProcess
-	// eciURL is where the simulator is.
-	eciURL string
-)
-
-func TestConformance(t *testing.T) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		t.Skip("KUBEBUILDER_ASSETS does not name the directory with etcd and kube-apiserver: run make test")
-	}
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(patience)
-	SetDefaultEventuallyPollingInterval(poll)
-	RunSpecs(t, "Conformance")
-}
-
-var _ = BeforeSuite(func() {
-	ctrl.SetLogger(klog.Background())
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("..", "..", "config", "crd")}, ErrorIfCRDPathMissing: true}
-	// Nobody plays the node lifecycle controller, which would take the taint of new nodes away again.
-	environment.ControlPlane.GetAPIServer().Configure().Append("disable-admission-plugins", "TaintNodesByCondition")
-	var err error
-	restConfig, err = environment.Start()
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(environment.Stop)
-
-	options, err := controllers.ManagerOptions()
-	Expect(err).NotTo(HaveOccurred())
-	api, err = client.New(restConfig, client.Options{Scheme: options.Scheme})
-	Expect(err).NotTo(HaveOccurred())
-
-	server := httptest.NewServer(simulator.New(simulator.DefaultState()))
-	DeferCleanup(server.Close)
-	eciURL = server.URL
-
-	startControllers(options)
-	scheduler = startScheduler()
-	DeferCleanup(func() { scheduler.stop() })
-
-	// In a cluster without any node the scheduler does not ask its plugins.
-	full := wrappers.MakeNode("full").Capacity(corev1.ResourcePods, "0").Obj()
-	full.UID = ""
-	Expect(api.Create(context.Background(), full)).To(Succeed())
-})
-
-// startControllers runs the controllers until the suite ends.
-func startControllers(options ctrl.Options) {
-	GinkgoHelper()
-	options.Metrics = metricsserver.Options{BindAddress: "0"}
-	options.Controller = config.Controller{SkipNameValidation: new(true)}
-	mgr, err := ctrl.NewManager(restConfig, options)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(controllers.Setup(mgr, controllers.Options{
-		SchedulerName: wrappers.SchedulerName,
-		VirtualNode:   virtualnode.Options{Namespace: secretNamespace, Endpoint: eciURL, RefreshInterval: refreshInterval, MaxAge: maxAge},
-	})).To(Succeed())
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
-	DeferCleanup(func() {
-		cancel()
-		Expect(<-done).To(Succeed())
-	})
-}
+var _ = BeforeSuite(func() { harness.Start(filepath.Join("..", "..")) })

@@ -21,12 +21,12 @@ import (
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/test/conformance/harness"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
 const (
-	secretNamespace = "spillway-system"
-	nodeName        = "virtual-kubelet-cn-beijing-j"
+	nodeName = "virtual-kubelet-cn-beijing-j"
 )
 
 // script changes the state of the simulator for the rest of the test.
@@ -34,7 +34,7 @@ func script(patch string) {
 	GinkgoHelper()
 	send := func(body []byte) {
 		GinkgoHelper()
-		request, err := http.NewRequest(http.MethodPatch, eciURL+"/admin/state", strings.NewReader(string(body)))
+		request, err := http.NewRequest(http.MethodPatch, harness.ECIURL+"/admin/state", strings.NewReader(string(body)))
 		Expect(err).NotTo(HaveOccurred())
 		response, err := http.DefaultClient.Do(request)
 		Expect(err).NotTo(HaveOccurred())
@@ -60,10 +60,10 @@ func newVirtualNode(name string) *eciv1alpha1.VirtualNode {
 // createVirtualNode creates it and removes it when the test ends.
 func createVirtualNode(vn *eciv1alpha1.VirtualNode) *eciv1alpha1.VirtualNode {
 	GinkgoHelper()
-	Expect(api.Create(context.Background(), vn)).To(Succeed())
+	Expect(harness.API.Create(context.Background(), vn)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) {
-		Expect(client.IgnoreNotFound(api.Delete(ctx, vn))).To(Succeed())
-		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
+		Expect(client.IgnoreNotFound(harness.API.Delete(ctx, vn))).To(Succeed())
+		Eventually(func() bool { return apierrors.IsNotFound(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
 	})
 	return vn
 }
@@ -71,7 +71,7 @@ func createVirtualNode(vn *eciv1alpha1.VirtualNode) *eciv1alpha1.VirtualNode {
 // condition returns a condition of the VirtualNode as "Status Reason", and its message.
 func condition(vn *eciv1alpha1.VirtualNode, conditionType string) (string, string) {
 	current := &eciv1alpha1.VirtualNode{}
-	if err := api.Get(context.Background(), client.ObjectKeyFromObject(vn), current); err != nil {
+	if err := harness.API.Get(context.Background(), client.ObjectKeyFromObject(vn), current); err != nil {
 		return err.Error(), ""
 	}
 	c := meta.FindStatusCondition(current.Status.Conditions, conditionType)
@@ -92,7 +92,7 @@ func capacityKnown(vn *eciv1alpha1.VirtualNode) func() string {
 // cpuOf returns the allocatable CPU of the virtual node's Node.
 func cpuOf() string {
 	node := &corev1.Node{}
-	if err := api.Get(context.Background(), client.ObjectKey{Name: nodeName}, node); err != nil {
+	if err := harness.API.Get(context.Background(), client.ObjectKey{Name: nodeName}, node); err != nil {
 		return err.Error()
 	}
 	return node.Status.Allocatable.Cpu().String()
@@ -100,7 +100,7 @@ func cpuOf() string {
 
 func taintKeys() []string {
 	node := &corev1.Node{}
-	if err := api.Get(context.Background(), client.ObjectKey{Name: nodeName}, node); err != nil {
+	if err := harness.API.Get(context.Background(), client.ObjectKey{Name: nodeName}, node); err != nil {
 		return []string{err.Error()}
 	}
 	var keys []string
@@ -114,23 +114,23 @@ var _ = Describe("VirtualNode", Ordered, func() {
 	var secret *corev1.Secret
 
 	BeforeAll(func() {
-		Expect(client.IgnoreAlreadyExists(api.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: secretNamespace}}))).To(Succeed())
+		Expect(client.IgnoreAlreadyExists(harness.API.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: harness.SecretNamespace}}))).To(Succeed())
 	})
 
 	BeforeEach(func(ctx SpecContext) {
 		secret = &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: secretNamespace, Name: "eci-credentials"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: harness.SecretNamespace, Name: "eci-credentials"},
 			StringData: map[string]string{"accessKeyID": "simulator-id", "accessKeySecret": "simulator-secret"},
 		}
-		Expect(api.Create(ctx, secret)).To(Succeed())
-		DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(api.Delete(ctx, secret))).To(Succeed()) })
+		Expect(harness.API.Create(ctx, secret)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(harness.API.Delete(ctx, secret))).To(Succeed()) })
 	})
 
 	It("becomes a Node like ACK's, with the capacity that ECI answers, and follows the quota", func(ctx SpecContext) {
 		vn := createVirtualNode(newVirtualNode("j"))
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
 		node := &corev1.Node{}
-		Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+		Expect(harness.API.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
 		Expect(node.Labels).To(HaveKeyWithValue("type", "virtual-kubelet"))
 		Expect(node.Labels).To(HaveKeyWithValue(corev1.LabelTopologyZone, "cn-beijing-j"))
 		Expect(node.Spec.Taints).To(Equal([]corev1.Taint{{Key: "virtual-kubelet.io/provider", Value: "alibabacloud", Effect: corev1.TaintEffectNoSchedule}}))
@@ -141,17 +141,17 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		By("renewing its Lease")
 		lease := &coordinationv1.Lease{}
 		key := client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: nodeName}
-		Eventually(func() error { return api.Get(ctx, key, lease) }).Should(Succeed())
+		Eventually(func() error { return harness.API.Get(ctx, key, lease) }).Should(Succeed())
 		renewed := lease.Spec.RenewTime.Time
 		Eventually(func(g Gomega) {
-			g.Expect(api.Get(ctx, key, lease)).To(Succeed())
+			g.Expect(harness.API.Get(ctx, key, lease)).To(Succeed())
 			g.Expect(lease.Spec.RenewTime.After(renewed)).To(BeTrue())
 		}).Should(Succeed())
 
 		By("following the quota down")
 		script(`{"regions":{"cn-beijing":{"maxCPU":20,"usedCPU":15.5}}}`)
 		Eventually(cpuOf).Should(Equal("4500m"))
-		Expect(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
+		Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
 		Expect(vn.Status.LimitedBy).To(Equal("vCPU quota of cn-beijing: 20, used 15.5"))
 		By("to nothing, when more is used than the quota allows")
 		script(`{"regions":{"cn-beijing":{"maxCPU":20,"usedCPU":25}}}`)
@@ -167,15 +167,15 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		createVirtualNode(second)
 		Eventually(cpuOf).Should(Equal("10"))
 		Eventually(func() string {
-			Expect(api.Get(context.Background(), client.ObjectKeyFromObject(second), second)).To(Succeed())
+			Expect(harness.API.Get(context.Background(), client.ObjectKeyFromObject(second), second)).To(Succeed())
 			return second.Status.Capacity.Cpu().String() + " " + second.Status.LimitedBy
 		}).Should(Equal("10 vCPU quota of cn-beijing: 20, used 0, shared by 2 virtual nodes"))
-		w := newWorld()
-		w.policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
+		w := harness.NewWorld()
+		w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
 		for range 14 {
-			w.create(w.pod())
+			w.Create(w.Pod())
 		}
-		Eventually(func() int { return w.count()["waiting"] }).Should(Equal(4), "20 vCPU take 10 pods of 2")
+		Eventually(func() int { return w.Count()["waiting"] }).Should(Equal(4), "20 vCPU take 10 pods of 2")
 	})
 
 	It("offers no more than its limits", func(ctx SpecContext) {
@@ -186,11 +186,11 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		vn := createVirtualNode(limited)
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
 		node := &corev1.Node{}
-		Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+		Expect(harness.API.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
 		Expect(node.Status.Allocatable.Cpu().String()).To(Equal("10"))
 		Expect(node.Status.Allocatable.Memory().String()).To(Equal("16Gi"))
 		Expect(node.Status.Allocatable.Pods().String()).To(Equal("5"))
-		Expect(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
+		Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
 		Expect(vn.Status.LimitedBy).To(Equal("spec.limits.cpu: 10"))
 	})
 
@@ -203,14 +203,14 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Eventually(taintKeys).Should(ContainElement(eciv1alpha1.TaintCapacityUnknown))
 		Expect(cpuOf()).To(Equal("1k"), "the pods that are there keep their room")
 
-		w := newWorld()
-		w.policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
-		pod := w.create(w.pod())
-		w.waitsWith(pod, "unit 0 (eci): nodes with room are closed to the pod")
+		w := harness.NewWorld()
+		w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
+		pod := w.Create(w.Pod())
+		w.WaitsWith(pod, "unit 0 (eci): nodes with room are closed to the pod")
 		script(`{"outage":false}`)
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
 		Eventually(taintKeys).ShouldNot(ContainElement(eciv1alpha1.TaintCapacityUnknown))
-		w.unitOf(pod)
+		w.UnitOf(pod)
 	})
 
 	DescribeTable("names what is wrong when ECI gives no capacity",
@@ -222,10 +222,10 @@ var _ = Describe("VirtualNode", Ordered, func() {
 			Expect(message).To(ContainSubstring(wantMessage))
 			Expect(message).NotTo(ContainSubstring("simulator-secret"))
 			Expect(ready(vn)()).To(Equal("False CapacityUnknown"))
-			Expect(apierrors.IsNotFound(api.Get(context.Background(), client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue(),
+			Expect(apierrors.IsNotFound(harness.API.Get(context.Background(), client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue(),
 				"there is no Node before its capacity was known once")
 		},
-		Entry("no Secret", func() { Expect(api.Delete(context.Background(), secret)).To(Succeed()) },
+		Entry("no Secret", func() { Expect(harness.API.Delete(context.Background(), secret)).To(Succeed()) },
 			"CredentialsMissing", "Secret spillway-system/eci-credentials does not exist"),
 		Entry("a Secret without the key", func() { setSecret(secret, map[string][]byte{"accessKeyID": []byte("simulator-id")}) },
 			"CredentialsMissing", "has no key accessKeySecret"),
@@ -246,7 +246,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Expect(message).To(Equal("Node virtual-kubelet-cn-beijing-j belongs to VirtualNode a: delete that, or this VirtualNode"))
 		Expect(ready(first)()).To(Equal("True NodeReady"))
 		By("and the second one gets it when the first one goes")
-		Expect(api.Delete(ctx, first)).To(Succeed())
+		Expect(harness.API.Delete(ctx, first)).To(Succeed())
 		Eventually(ready(second)).Should(Equal("True NodeReady"))
 	})
 
@@ -260,13 +260,13 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Expect(ready(b)()).To(Equal("True NodeReady"))
 		By("even without the Node's label, which is put back")
 		node := &corev1.Node{}
-		Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+		Expect(harness.API.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
 		before := node.DeepCopy()
 		delete(node.Labels, eciv1alpha1.LabelVirtualNode)
 		delete(node.Labels, eciv1alpha1.LabelNodeType)
-		Expect(api.Patch(ctx, node, client.MergeFrom(before))).To(Succeed())
+		Expect(harness.API.Patch(ctx, node, client.MergeFrom(before))).To(Succeed())
 		Eventually(func() map[string]string {
-			Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+			Expect(harness.API.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
 			return node.Labels
 		}).Should(And(HaveKeyWithValue(eciv1alpha1.LabelVirtualNode, "b"), HaveKeyWithValue("type", "virtual-kubelet")))
 	})
@@ -274,14 +274,14 @@ var _ = Describe("VirtualNode", Ordered, func() {
 	It("leaves a Node alone that somebody else made", func(ctx SpecContext) {
 		foreign := wrappers.MakeVirtualNode(nodeName).Capacity("cpu", "7").Obj()
 		foreign.UID = ""
-		Expect(api.Create(ctx, foreign)).To(Succeed())
-		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, foreign)).To(Succeed()) })
+		Expect(harness.API.Create(ctx, foreign)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(harness.API.Delete(ctx, foreign)).To(Succeed()) })
 		vn := createVirtualNode(newVirtualNode("j"))
 		Eventually(ready(vn)).Should(Equal("False NodeNameTaken"))
 		Expect(cpuOf()).To(Equal("7"))
 		By("also when the VirtualNode is deleted")
-		Expect(api.Delete(ctx, vn)).To(Succeed())
-		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
+		Expect(harness.API.Delete(ctx, vn)).To(Succeed())
+		Eventually(func() bool { return apierrors.IsNotFound(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
 		Expect(cpuOf()).To(Equal("7"))
 	})
 
@@ -289,11 +289,11 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		vn := createVirtualNode(newVirtualNode("j"))
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
 		node := &corev1.Node{}
-		Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
-		Expect(api.Delete(ctx, node)).To(Succeed())
+		Expect(harness.API.Get(ctx, client.ObjectKey{Name: nodeName}, node)).To(Succeed())
+		Expect(harness.API.Delete(ctx, node)).To(Succeed())
 		Eventually(func(g Gomega) {
 			again := &corev1.Node{}
-			g.Expect(api.Get(ctx, client.ObjectKey{Name: nodeName}, again)).To(Succeed())
+			g.Expect(harness.API.Get(ctx, client.ObjectKey{Name: nodeName}, again)).To(Succeed())
 			g.Expect(again.UID).NotTo(Equal(node.UID))
 		}).Should(Succeed())
 	})
@@ -301,41 +301,43 @@ var _ = Describe("VirtualNode", Ordered, func() {
 	It("is deleted with its Node and Lease, after its pods were evicted", func(ctx SpecContext) {
 		vn := createVirtualNode(newVirtualNode("j"))
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
-		w := newWorld()
-		w.policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
-		short := w.pod()
+		w := harness.NewWorld()
+		w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
+		short := w.Pod()
 		short.Spec.TerminationGracePeriodSeconds = ptr.To[int64](1)
-		evicted := w.create(short)
-		w.unitOf(evicted)
-		protected := w.create(w.pod().Label("protected", "true"))
-		w.unitOf(protected)
+		evicted := w.Create(short)
+		w.UnitOf(evicted)
+		protected := w.Create(w.Pod().Label("protected", "true"))
+		w.UnitOf(protected)
 		budget := &policyv1.PodDisruptionBudget{
-			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "none-may-go"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: "none-may-go"},
 			Spec: policyv1.PodDisruptionBudgetSpec{
 				MinAvailable: ptr.To(intstr.FromInt32(1)), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"protected": "true"}},
 			},
 		}
-		Expect(api.Create(ctx, budget)).To(Succeed())
-		Expect(api.Delete(ctx, vn)).To(Succeed())
+		Expect(harness.API.Create(ctx, budget)).To(Succeed())
+		Expect(harness.API.Delete(ctx, vn)).To(Succeed())
 
 		By("removing the evicted pod when its grace period is over: there is no kubelet that would")
-		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(evicted), evicted)) }).Should(BeTrue())
+		Eventually(func() bool {
+			return apierrors.IsNotFound(harness.API.Get(ctx, client.ObjectKeyFromObject(evicted), evicted))
+		}).Should(BeTrue())
 		By("waiting for the pod that a disruption budget protects, and saying so")
 		Eventually(ready(vn)).Should(Equal("False Draining"))
 		Eventually(func() string { _, message := condition(vn, eciv1alpha1.ConditionReady); return message }).Should(
-			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.namespace + "/" + protected.Name))
+			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.Namespace + "/" + protected.Name))
 		Expect(taintKeys()).To(ContainElement(eciv1alpha1.TaintDraining))
-		w.waitsWith(w.create(w.pod()), "nodes with room are closed to the pod")
-		w.remove(protected)
-		Eventually(func() bool { return apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
-		Expect(apierrors.IsNotFound(api.Get(ctx, client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue())
+		w.WaitsWith(w.Create(w.Pod()), "nodes with room are closed to the pod")
+		w.Remove(protected)
+		Eventually(func() bool { return apierrors.IsNotFound(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
+		Expect(apierrors.IsNotFound(harness.API.Get(ctx, client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue())
 		key := client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: nodeName}
-		Expect(apierrors.IsNotFound(api.Get(ctx, key, &coordinationv1.Lease{}))).To(BeTrue())
+		Expect(apierrors.IsNotFound(harness.API.Get(ctx, key, &coordinationv1.Lease{}))).To(BeTrue())
 	})
 })
 
 func setSecret(secret *corev1.Secret, data map[string][]byte) {
 	GinkgoHelper()
 	secret.StringData, secret.Data = nil, data
-	Expect(api.Update(context.Background(), secret)).To(Succeed())
+	Expect(harness.API.Update(context.Background(), secret)).To(Succeed())
 }

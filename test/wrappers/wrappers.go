@@ -205,6 +205,15 @@ func (p *Pod) Node(name string) *Pod { p.Spec.NodeName = name; return p }
 // Priority sets the priority.
 func (p *Pod) Priority(priority int32) *Pod { p.Spec.Priority = &priority; return p }
 
+// Class sets the priority class.
+func (p *Pod) Class(name string) *Pod { p.Spec.PriorityClassName = name; return p }
+
+// NoGrace makes the pod end at once when it is deleted.
+func (p *Pod) NoGrace() *Pod {
+	p.Spec.TerminationGracePeriodSeconds = new(int64(0))
+	return p
+}
+
 // Terminating sets the time of deletion.
 func (p *Pod) Terminating() *Pod {
 	p.DeletionTimestamp = &metav1.Time{Time: time.Unix(1_800_000_000, 0)}

@@ -8,8 +8,8 @@ const (
 	AnnotationUnit = "scheduling.spillway.dev/unit"
 	// AnnotationUserDeletionCost keeps the pod-deletion-cost that the user had set before Spillway wrote its own (R10).
 	AnnotationUserDeletionCost = "scheduling.spillway.dev/user-deletion-cost"
-	// AnnotationDeletionCost is the pod-deletion-cost that the controller wrote last, so that another value is known to be the user's. The scheduler does
-	// not write it. Empty: what Spillway wrote has been taken back.
+	// AnnotationDeletionCost is the pod-deletion-cost that Spillway wrote last, so that another value is known to be the user's. Empty: what Spillway
+	// wrote has been taken back.
 	AnnotationDeletionCost = "scheduling.spillway.dev/deletion-cost"
 
 	// AnnotationPrefix begins the annotations that Spillway writes.

@@ -184,7 +184,7 @@ type WhenTryNextUnits struct {
 }
 
 // ResourcePolicySpec is the order in which nodes are filled, and up to where.
-// +kubebuilder:validation:XValidation:rule="self.units.all(a, self.units.exists_one(b, a.resource == b.resource && (has(a.nodeSelector) ? a.nodeSelector : {}) == (has(b.nodeSelector) ? b.nodeSelector : {}) && (has(a.podLabels) ? a.podLabels : {}) == (has(b.podLabels) ? b.podLabels : {}) && (has(a.podAnnotations) ? a.podAnnotations : {}) == (has(b.podAnnotations) ? b.podAnnotations : {})))",message="two units have the same resource, nodeSelector, podLabels and podAnnotations: remove one or make them differ"
+// +kubebuilder:validation:XValidation:rule="self.units.all(a, has(a.name) || has(a.matchExpressions) || self.units.exists_one(b, !has(b.name) && !has(b.matchExpressions) && a.resource == b.resource && (has(a.nodeSelector) ? a.nodeSelector : {}) == (has(b.nodeSelector) ? b.nodeSelector : {}) && (has(a.podLabels) ? a.podLabels : {}) == (has(b.podLabels) ? b.podLabels : {}) && (has(a.podAnnotations) ? a.podAnnotations : {}) == (has(b.podAnnotations) ? b.podAnnotations : {})))",message="two units have the same resource, nodeSelector, podLabels and podAnnotations: remove one or make them differ"
 type ResourcePolicySpec struct {
 	// selector picks the pods of the policy's namespace that carry all these labels. Empty: all pods of the namespace.
 	// If several policies match a pod, the one with the most keys governs it, then the oldest, then the first by name; the others get
