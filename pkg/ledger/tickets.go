@@ -122,6 +122,16 @@ func (t *Tickets) Ask(a Applicant) bool {
 	}
 }
 
+// Expect makes known pods that are about to ask, all at once, so that the first of them is let through first and not the one that happens to ask first.
+func (t *Tickets) Expect(pods []Applicant) Moves {
+	for _, a := range pods {
+		if t.pods[a.UID] == nil {
+			t.add(a)
+		}
+	}
+	return t.settle()
+}
+
 // Sync tells the counts of the group by unit, as they were at a version. Counts of an older version are not taken.
 func (t *Tickets) Sync(version int64, counts []placement.Usage) Moves {
 	if version == t.version {

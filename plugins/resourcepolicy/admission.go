@@ -69,6 +69,19 @@ func (a *admission) ask(policy *placement.Policy, groupName string, pod *corev1.
 	return g.tickets.Ask(applicantOf(policy, pod))
 }
 
+// expect makes the waiting pods of a group known that are about to ask.
+func (a *admission) expect(policy *placement.Policy, groupName string, pods []*corev1.Pod) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	applicants := make([]ledger.Applicant, 0, len(pods))
+	for _, pod := range pods {
+		a.enter(policy, groupName, pod)
+		applicants = append(applicants, applicantOf(policy, pod))
+	}
+	// They ask next, whatever follows from it.
+	a.group(policy, groupName).tickets.Expect(applicants)
+}
+
 // begin notes that the pod is about to be tried, and returns the version of what is known about its group. It must be called before the counts are read:
 // an event that frees a slot after that will find the pod.
 func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev1.Pod) int64 {

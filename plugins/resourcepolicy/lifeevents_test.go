@@ -208,6 +208,7 @@ func (l *life) editPolicy() {
 	for _, pod := range l.unbound() {
 		pods[string(pod.UID)] = pod
 	}
+	l.pl.expect(l.unbound())
 	l.activate(pods)
 }
 

@@ -167,6 +167,7 @@ func (pl *ResourcePolicy) activateNamespace(logger klog.Logger, namespace string
 	for _, obj := range objects {
 		waiting = append(waiting, obj.(*corev1.Pod))
 	}
+	pl.expect(waiting)
 	pl.wake(waiting)
 }
 

@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
 // AdmissionName is the name of the plugin that holds pods in a KubeSchedulerConfiguration.
@@ -40,6 +42,34 @@ func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status
 	}
 	p.pl.notices.add(pod)
 	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("every unit of ResourcePolicy %s is full: the pod is held", policy.Name))
+}
+
+// expect tells the tickets which pods are about to ask: the queue wakes them in any order.
+func (pl *ResourcePolicy) expect(pods []*corev1.Pod) {
+	type key struct {
+		policy *placement.Policy
+		group  string
+	}
+	policies := pl.policies.Policies()
+	groups := map[key][]*corev1.Pod{}
+	for _, pod := range pods {
+		policy := policies.Governing(pod.Namespace, pod.Labels)
+		if policy == nil || policy.Refusal != "" || !policy.CanHold() || !pl.isWaiting(pod) {
+			continue
+		}
+		if group, err := policy.Group(pod.Labels); err == nil {
+			groups[key{policy, group}] = append(groups[key{policy, group}], pod)
+		}
+	}
+	for k, pods := range groups {
+		pl.admission.expect(k.policy, k.group, pods)
+	}
+}
+
+// isWaiting tells whether a pod that is not bound will ask when it is woken: it is this scheduler's, not assumed, and no gate keeps it out.
+func (pl *ResourcePolicy) isWaiting(pod *corev1.Pod) bool {
+	return pod.Spec.SchedulerName == pl.handle.ProfileName() && len(pod.Spec.SchedulingGates) == 0 && pod.DeletionTimestamp == nil &&
+		pl.inflight.node(pod.UID) == ""
 }
 
 // EventsToRegister returns nothing: a held pod is woken by the ResourcePolicy plugin when a slot is free.
