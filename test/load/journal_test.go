@@ -117,7 +117,7 @@ func (j *journal) fault(err error) {
 	j.faults = append(j.faults, err.Error())
 }
 
-// select returns the pods that exist and are meant, by name.
+// which returns the pods that exist and are meant, by name.
 func (j *journal) which(meant func(*corev1.Pod) bool) []*corev1.Pod {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -163,27 +163,22 @@ func (j *journal) bindings() int {
 	return j.bound
 }
 
-// sound fails the test when a check has failed.
-func (j *journal) sound() {
-	GinkgoHelper()
+// broken returns what the checks have found.
+func (j *journal) broken() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	Expect(strings.Join(j.faults[:min(len(j.faults), 10)], "\n")).To(BeEmpty(), "%d checks failed", len(j.faults))
+	return strings.Join(j.faults[:min(len(j.faults), 10)], "\n")
 }
 
 // comes waits until the assertions hold. A check that fails meanwhile ends the wait.
 func (j *journal) comes(assertions func(g Gomega)) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		j.mu.Lock()
-		broken := len(j.faults) > 0
-		j.mu.Unlock()
-		if broken {
-			StopTrying("a check failed").Now()
+		if broken := j.broken(); broken != "" {
+			StopTrying(broken).Now()
 		}
 		assertions(g)
-	}).WithTimeout(settles).Should(Succeed(), func() string { j.sound(); return "" })
-	j.sound()
+	}).WithTimeout(settles).Should(Succeed())
 }
 
 // isBound and isWaiting tell what has become of a pod that exists.

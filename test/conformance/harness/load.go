@@ -12,7 +12,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -49,6 +51,14 @@ func (w *World) CreateAll(pods []*wrappers.Pod) {
 		pod := pods[i].Obj()
 		pod.UID = ""
 		return API.Create(context.Background(), pod)
+	})
+}
+
+// RemoveAll deletes many pods at once, as Remove does.
+func (w *World) RemoveAll(pods []*corev1.Pod) {
+	GinkgoHelper()
+	w.parallel(len(pods), func(i int) error {
+		return client.IgnoreNotFound(API.Delete(context.Background(), pods[i], client.GracePeriodSeconds(0)))
 	})
 }
 
