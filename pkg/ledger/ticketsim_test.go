@@ -159,7 +159,7 @@ func (s *ticketSim) apply(moves Moves) {
 	}
 }
 
-// counts counts the placed pods from scratch.
+// counts adds up the placed pods from scratch.
 func (s *ticketSim) counts() []placement.Usage {
 	counts := make([]placement.Usage, len(s.policy.Units))
 	for uid, unit := range s.placed {

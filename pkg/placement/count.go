@@ -57,7 +57,8 @@ func (p *Policy) UnitOf(pod *BoundPod) int {
 
 // Counts tells whether a bound pod uses a part of its unit's caps (R4). Pods in a terminal phase never do and must not be asked about.
 func (p *Policy) Counts(pod *BoundPod) bool {
-	return !(pod.Terminating && p.ignoreTerminating) && !(p.ignorePrevious && p.isPrevious(pod))
+	ignored := pod.Terminating && p.ignoreTerminating || p.ignorePrevious && p.isPrevious(pod)
+	return !ignored
 }
 
 // isPrevious tells whether a pod was scheduled before the policy was created. Both times are whole seconds of the API server's clock; in the same

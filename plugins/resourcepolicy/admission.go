@@ -1,17 +1,10 @@
 package resourcepolicy
 
 import (
-	"fmt"
-	"hash/fnv"
-	"maps"
-	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/component-helpers/resource"
-	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/placement"
@@ -329,30 +322,4 @@ func (a *admission) podsOf(g *group, moves ledger.Moves) (free, held []*corev1.P
 		held = append(held, g.pods[uid])
 	}
 	return free, held
-}
-
-// applicantOf returns what the tickets need to know of a pod.
-func applicantOf(policy *placement.Policy, pod *corev1.Pod) ledger.Applicant {
-	return ledger.Applicant{
-		UID: pod.UID, Requests: vector(policy, pod), Priority: corev1helpers.PodPriority(pod), MayPreempt: mayPreempt(pod),
-		Created: pod.CreationTimestamp.Time, Shape: shapeOf(pod),
-	}
-}
-
-// shapeOf returns the same for pods that request the same and fit on the same nodes: the pods of one controller have one template, but for its edits.
-func shapeOf(pod *corev1.Pod) string {
-	hash := fnv.New64a()
-	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
-	for _, name := range slices.Sorted(maps.Keys(requests)) {
-		quantity := requests[name]
-		fmt.Fprint(hash, name, quantity.String(), ";")
-	}
-	if owner := metav1.GetControllerOf(pod); owner != nil {
-		return fmt.Sprintf("%s-%x", owner.UID, hash.Sum64())
-	}
-	fmt.Fprint(hash, pod.Spec.NodeSelector, pod.Spec.Tolerations)
-	if affinity := pod.Spec.Affinity; affinity != nil {
-		fmt.Fprint(hash, affinity.String())
-	}
-	return fmt.Sprintf("%x", hash.Sum64())
 }

@@ -306,22 +306,26 @@ func (l *life) count(counts map[ledger.Key]int64, pod *v1Pod) {
 		recorded = remembered
 	}
 	unit := -1
-	info := l.cache[pod.Spec.NodeName]
 	for i := range l.policy.Units {
-		inUnit := info != nil && l.policy.Units[i].Nodes.Contains(info.Node().Labels)
 		isRecorded := l.policy.Units[i].ID == recorded
-		if info == nil {
-			labels, known := l.pl.departed.nodes[pod.Spec.NodeName]
-			inUnit = known && labels != nil && l.policy.Units[i].Nodes.Contains(labels)
-			if labels == nil {
-				inUnit = isRecorded
-			}
-		}
-		if inUnit && (unit < 0 || isRecorded) {
+		if l.contains(i, pod.Spec.NodeName, isRecorded) && (unit < 0 || isRecorded) {
 			unit = i
 		}
 	}
 	if unit >= 0 {
 		counts[ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}]++
 	}
+}
+
+// contains tells whether a unit contains a node: one of the cache by its labels, a departed one by those it had, or, when they are not known, by the
+// record of the pod.
+func (l *life) contains(unit int, node string, isRecorded bool) bool {
+	nodes := &l.policy.Units[unit].Nodes
+	if info := l.cache[node]; info != nil {
+		return nodes.Contains(info.Node().Labels)
+	}
+	if labels := l.pl.departed.nodes[node]; labels != nil {
+		return nodes.Contains(labels)
+	}
+	return isRecorded
 }

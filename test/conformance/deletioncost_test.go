@@ -17,7 +17,7 @@ import (
 )
 
 // costs waits until a pod has this deletion cost and keeps this cost of the user; empty: none.
-func costs(w *harness.World, pod *corev1.Pod, cost, user string) {
+func costs(pod *corev1.Pod, cost, user string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		now := &corev1.Pod{}
@@ -28,7 +28,7 @@ func costs(w *harness.World, pod *corev1.Pod, cost, user string) {
 }
 
 // annotate sets or, with nil, removes an annotation of a pod.
-func annotate(w *harness.World, pod *corev1.Pod, key string, value *string) {
+func annotate(pod *corev1.Pod, key string, value *string) {
 	GinkgoHelper()
 	now := &corev1.Pod{}
 	Expect(harness.API.Get(context.Background(), client.ObjectKeyFromObject(pod), now)).To(Succeed())
@@ -40,7 +40,7 @@ func annotate(w *harness.World, pod *corev1.Pod, key string, value *string) {
 }
 
 // edit changes a policy.
-func edit(w *harness.World, rp *v1alpha1.ResourcePolicy, change func(*v1alpha1.ResourcePolicySpec)) {
+func edit(rp *v1alpha1.ResourcePolicy, change func(*v1alpha1.ResourcePolicySpec)) {
 	GinkgoHelper()
 	Expect(harness.API.Get(context.Background(), client.ObjectKeyFromObject(rp), rp)).To(Succeed())
 	before := rp.DeepCopy()
@@ -72,10 +72,10 @@ var _ = Describe("Deletion cost (R10)", func() {
 		before := w.Create(bound(w, "second-0"))
 		costly := w.Create(bound(w, "second-1").Annotation(corev1.PodDeletionCost, "7"))
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")))
-		costs(w, before, "-100000000", "")
-		costs(w, costly, "-99999993", "7")
-		costs(w, w.Create(bound(w, "first-0")), "0", "")
-		costs(w, w.Create(bound(w, "first-1").Annotation(corev1.PodDeletionCost, "-1")), "-1", "-1")
+		costs(before, "-100000000", "")
+		costs(costly, "-99999993", "7")
+		costs(w.Create(bound(w, "first-0")), "0", "")
+		costs(w.Create(bound(w, "first-1").Annotation(corev1.PodDeletionCost, "-1")), "-1", "-1")
 	})
 
 	It("is right at binding, without a patch", func() {
@@ -86,10 +86,10 @@ var _ = Describe("Deletion cost (R10)", func() {
 		Expect(w.UnitOf(first)).To(Equal("first"))
 		second := w.Create(w.Pod().Annotation(corev1.PodDeletionCost, "7"))
 		Expect(w.UnitOf(second)).To(Equal("second"))
-		costs(w, first, "0", "")
-		costs(w, second, "-99999993", "7")
+		costs(first, "0", "")
+		costs(second, "-99999993", "7")
 		By("a later pod is looked at after these two")
-		costs(w, w.Create(bound(w, "first-0")), "0", "")
+		costs(w.Create(bound(w, "first-0")), "0", "")
 		Expect(wasPatched(first)).To(BeFalse())
 		Expect(wasPatched(second)).To(BeFalse())
 	})
@@ -102,39 +102,39 @@ var _ = Describe("Deletion cost (R10)", func() {
 		placed := w.Create(w.Pod())
 		Expect(w.UnitOf(placed)).To(Equal("first"))
 		costly := w.Create(bound(w, "second-0").Annotation(corev1.PodDeletionCost, "7"))
-		costs(w, placed, "0", "")
-		costs(w, costly, "-99999993", "7")
+		costs(placed, "0", "")
+		costs(costly, "-99999993", "7")
 
 		By("reordering")
-		edit(w, rp, func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0], spec.Units[1] = spec.Units[1], spec.Units[0] })
-		costs(w, placed, "-100000000", "")
-		costs(w, costly, "7", "7")
+		edit(rp, func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0], spec.Units[1] = spec.Units[1], spec.Units[0] })
+		costs(placed, "-100000000", "")
+		costs(costly, "7", "7")
 
 		By("the recorded unit is removed: no unit has the node")
-		edit(w, rp, func(spec *v1alpha1.ResourcePolicySpec) { spec.Units = spec.Units[:1] })
-		costs(w, placed, "", "")
-		costs(w, costly, "7", "7")
+		edit(rp, func(spec *v1alpha1.ResourcePolicySpec) { spec.Units = spec.Units[:1] })
+		costs(placed, "", "")
+		costs(costly, "7", "7")
 
 		By("and comes again, as the third one")
-		edit(w, rp, func(spec *v1alpha1.ResourcePolicySpec) {
+		edit(rp, func(spec *v1alpha1.ResourcePolicySpec) {
 			spec.Units = append(spec.Units, w.ECI().Unit, w.ECS("first").Unit)
 		})
-		costs(w, placed, "-200000000", "")
+		costs(placed, "-200000000", "")
 
 		By("a policy that is refused changes nothing")
-		edit(w, rp, func(spec *v1alpha1.ResourcePolicySpec) {
+		edit(rp, func(spec *v1alpha1.ResourcePolicySpec) {
 			spec.Units[0], spec.Units[2] = spec.Units[2], spec.Units[0]
 			spec.Units[0].SpotInstance = ptr.To(true)
 		})
-		reports(w, rp, v1alpha1.ConditionReady, v1alpha1.ReasonUnsupported)
-		costs(w, w.Create(bound(w, "second-0").Label("tier", "gold")), "0", "") // Looked at after those.
-		costs(w, placed, "-200000000", "")
-		costs(w, costly, "7", "7")
+		reports(rp, v1alpha1.ConditionReady, v1alpha1.ReasonUnsupported)
+		costs(w.Create(bound(w, "second-0").Label("tier", "gold")), "0", "") // Looked at after those.
+		costs(placed, "-200000000", "")
+		costs(costly, "7", "7")
 
 		By("no policy")
 		Expect(harness.API.Delete(ctx, rp)).To(Succeed())
-		costs(w, placed, "", "")
-		costs(w, costly, "7", "")
+		costs(placed, "", "")
+		costs(costly, "7", "")
 	})
 
 	It("keeps a cost that the user sets after binding", func() {
@@ -143,17 +143,17 @@ var _ = Describe("Deletion cost (R10)", func() {
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("none")).Unit(w.ECS("first")).Unit(w.ECS("second")))
 		placed, there := w.Create(w.Pod()), w.Create(bound(w, "second-0"))
 		Expect(w.UnitOf(placed)).To(Equal("first"))
-		costs(w, there, "-200000000", "")
+		costs(there, "-200000000", "")
 
-		annotate(w, placed, corev1.PodDeletionCost, ptr.To("5"))
-		annotate(w, there, corev1.PodDeletionCost, ptr.To("-100000000"))
-		costs(w, placed, "-99999995", "5")
-		costs(w, there, "-249999999", "-100000000")
+		annotate(placed, corev1.PodDeletionCost, ptr.To("5"))
+		annotate(there, corev1.PodDeletionCost, ptr.To("-100000000"))
+		costs(placed, "-99999995", "5")
+		costs(there, "-249999999", "-100000000")
 
-		annotate(w, placed, corev1.PodDeletionCost, ptr.To("6"))
-		annotate(w, there, corev1.PodDeletionCost, nil)
-		costs(w, placed, "-99999994", "6")
-		costs(w, there, "-200000000", "")
+		annotate(placed, corev1.PodDeletionCost, ptr.To("6"))
+		annotate(there, corev1.PodDeletionCost, nil)
+		costs(placed, "-99999994", "6")
+		costs(there, "-200000000", "")
 	})
 
 	It("follows a node into another unit, and a pod into another policy", func(ctx SpecContext) {
@@ -161,18 +161,18 @@ var _ = Describe("Deletion cost (R10)", func() {
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")))
 		w.Policy(wrappers.MakePolicy("gold").Selector("tier", "gold").Unit(w.ECS("none")).Unit(w.ECS("none2")).Unit(w.ECS("first")))
 		pod := w.Create(bound(w, "second-0"))
-		costs(w, pod, "-100000000", "")
+		costs(pod, "-100000000", "")
 		node := &corev1.Node{}
 		Expect(harness.API.Get(ctx, client.ObjectKey{Name: w.Namespace + "-second-0"}, node)).To(Succeed())
 		before := node.DeepCopy()
 		node.Labels["unit"] = "first"
 		Expect(harness.API.Patch(ctx, node, client.MergeFrom(before))).To(Succeed())
-		costs(w, pod, "0", "")
+		costs(pod, "0", "")
 		Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
 		was := pod.DeepCopy()
 		pod.Labels["tier"] = "gold"
 		Expect(harness.API.Patch(ctx, pod, client.MergeFrom(was))).To(Succeed())
-		costs(w, pod, "-200000000", "")
+		costs(pod, "-200000000", "")
 	})
 
 	It("leaves pods that terminate or have ended, and those without a policy, alone", func(ctx SpecContext) {
@@ -185,10 +185,10 @@ var _ = Describe("Deletion cost (R10)", func() {
 		terminates := w.Create(bound(w, "second-2"))
 		Expect(harness.API.Delete(ctx, terminates, client.GracePeriodSeconds(600))).To(Succeed())
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")))
-		costs(w, w.Create(bound(w, "second-0")), "-100000000", "")
-		costs(w, theirs, "-100000000", "")
-		costs(w, ended, "", "")
-		costs(w, terminates, "", "")
+		costs(w.Create(bound(w, "second-0")), "-100000000", "")
+		costs(theirs, "-100000000", "")
+		costs(ended, "", "")
+		costs(terminates, "", "")
 	})
 
 	It("brings the podLabels that a placed pod lacks, unless they would take it from its owner", func(ctx SpecContext) {
@@ -211,7 +211,7 @@ var _ = Describe("Deletion cost (R10)", func() {
 			}
 		}
 		Eventually(role(lacks)).Should(Equal("spill"))
-		costs(w, keeps, "0", "")
+		costs(keeps, "0", "")
 		Expect(role(keeps)()).To(Equal("main"))
 	})
 })

@@ -53,7 +53,7 @@ var _ = Describe("podLabels, podAnnotations and node expressions (R2, R3, R9)", 
 		w.Apply(wrappers.MakePolicy("gold").Namespace(w.Namespace).Selector("app", "web").Selector("tier", "gold").Unit(w.ECS("first").Max(0)))
 		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").PodLabel("tier", "gold")).Unit(w.ECI()))
 		Expect(w.Place(w.Pod())).To(Equal("eci"))
-		reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonPodLabelsChangePolicy)
+		reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonPodLabelsChangePolicy)
 		pod := w.Create(w.Pod().Request(corev1.ResourceCPU, "5000"))
 		w.WaitsWith(pod, "its podLabels would give the pod to ResourcePolicy gold")
 	})

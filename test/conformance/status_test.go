@@ -24,7 +24,7 @@ import (
 )
 
 // status returns a policy's status as it is now.
-func status(w *harness.World, rp *v1alpha1.ResourcePolicy) *v1alpha1.ResourcePolicyStatus {
+func status(rp *v1alpha1.ResourcePolicy) *v1alpha1.ResourcePolicyStatus {
 	GinkgoHelper()
 	now := &v1alpha1.ResourcePolicy{}
 	Expect(harness.API.Get(context.Background(), client.ObjectKeyFromObject(rp), now)).To(Succeed())
@@ -32,11 +32,11 @@ func status(w *harness.World, rp *v1alpha1.ResourcePolicy) *v1alpha1.ResourcePol
 }
 
 // reports waits until a condition of a policy has a reason, and returns its message.
-func reports(w *harness.World, rp *v1alpha1.ResourcePolicy, condition, reason string) string {
+func reports(rp *v1alpha1.ResourcePolicy, condition, reason string) string {
 	GinkgoHelper()
 	var message string
 	Eventually(func(g Gomega) {
-		got := meta.FindStatusCondition(status(w, rp).Conditions, condition)
+		got := meta.FindStatusCondition(status(rp).Conditions, condition)
 		g.Expect(got).NotTo(BeNil())
 		g.Expect(got.Reason).To(Equal(reason), got.Message)
 		message = got.Message
@@ -47,7 +47,7 @@ func reports(w *harness.World, rp *v1alpha1.ResourcePolicy, condition, reason st
 // fills waits until the fill of a policy is this one; %[1]s stands for the label of the world's nodes.
 func fills(w *harness.World, rp *v1alpha1.ResourcePolicy, fill string) {
 	GinkgoHelper()
-	Eventually(func() string { return status(w, rp).Fill }).Should(Equal(fmt.Sprintf(fill, "pool="+w.Namespace)))
+	Eventually(func() string { return status(rp).Fill }).Should(Equal(fmt.Sprintf(fill, "pool="+w.Namespace)))
 }
 
 // text returns a quantity as it is written.
@@ -70,7 +70,7 @@ var _ = Describe("The status of a policy", func() {
 		fills(w, rp, "0/2 ecs, %[1]s, unit=first | 0 eci, %[1]s")
 		pods := []*corev1.Pod{w.Create(w.Pod()), w.Create(w.Pod()), w.Create(w.Pod())}
 		fills(w, rp, "2/2 ecs, %[1]s, unit=first | 1 eci, %[1]s")
-		units := status(w, rp).Units
+		units := status(rp).Units
 		Expect(units).To(HaveLen(2))
 		Expect(units[0].Nodes).To(BeEquivalentTo(2))
 		Expect(units[0].FreePods).To(Equal(ptr.To(int32(0))))
@@ -100,10 +100,10 @@ var _ = Describe("The status of a policy", func() {
 		was := node.DeepCopy()
 		node.Labels["unit"] = "other"
 		Expect(harness.API.Patch(ctx, node, client.MergeFrom(was))).To(Succeed())
-		Eventually(func() int32 { return status(w, rp).Units[0].Nodes }).Should(BeEquivalentTo(1))
+		Eventually(func() int32 { return status(rp).Units[0].Nodes }).Should(BeEquivalentTo(1))
 		Expect(harness.API.Delete(ctx, node)).To(Succeed())
 		Expect(harness.API.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace + "-first-0"}})).To(Succeed())
-		Eventually(func() int32 { return status(w, rp).Units[0].Nodes }).Should(BeEquivalentTo(0))
+		Eventually(func() int32 { return status(rp).Units[0].Nodes }).Should(BeEquivalentTo(0))
 	})
 
 	It("follows an edit of the policy, and of the labels that lead a pod from one policy to another", func(ctx SpecContext) {
@@ -123,44 +123,44 @@ var _ = Describe("The status of a policy", func() {
 		gold.Spec.Units[0].Max = ptr.To(int32(7))
 		Expect(harness.API.Patch(ctx, gold, client.MergeFrom(was))).To(Succeed())
 		fills(w, gold, "1/7 ecs, %[1]s, unit=first")
-		Expect(status(w, gold).ObservedGeneration).To(Equal(gold.Generation))
+		Expect(status(gold).ObservedGeneration).To(Equal(gold.Generation))
 	})
 
 	It("tells held pods from those that wait for a node (R7)", func() {
 		w.Nodes(1, "first")
 		w.Node(wrappers.MakeNode("big").Label("unit", "second").Capacity(corev1.ResourceCPU, "64"))
 		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(1)).Unit(w.ECS("second").Max(1)))
-		reports(w, rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonRoomLeft)
+		reports(rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonRoomLeft)
 		pods := []*corev1.Pod{w.Create(w.Pod()), w.Create(w.Pod())}
 		for _, pod := range pods {
 			w.UnitOf(pod)
 		}
-		reports(w, rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonAllUnitsFull)
+		reports(rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonAllUnitsFull)
 		w.Create(w.Pod())
-		Eventually(func() int32 { return status(w, rp).HeldPods }).Should(BeEquivalentTo(1))
-		Expect(status(w, rp).WaitingPods).To(BeZero())
+		Eventually(func() int32 { return status(rp).HeldPods }).Should(BeEquivalentTo(1))
+		Expect(status(rp).WaitingPods).To(BeZero())
 
 		By("a pod that leaves: the held one takes its place")
 		w.Remove(pods[0])
-		Eventually(func() int32 { return status(w, rp).HeldPods }).Should(BeZero())
+		Eventually(func() int32 { return status(rp).HeldPods }).Should(BeZero())
 		w.Remove(pods[1])
-		reports(w, rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonRoomLeft)
+		reports(rp, v1alpha1.ConditionExhausted, v1alpha1.ReasonRoomLeft)
 
 		By("a pod that no node can take")
 		w.Create(w.Pod().Request(corev1.ResourceCPU, "1000"))
-		Eventually(func() int32 { return status(w, rp).WaitingPods }).Should(BeEquivalentTo(1))
-		Expect(status(w, rp).HeldPods).To(BeZero())
+		Eventually(func() int32 { return status(rp).WaitingPods }).Should(BeEquivalentTo(1))
+		Expect(status(rp).HeldPods).To(BeZero())
 	})
 
 	It("says what its author hardly means, until it is put right", func(ctx SpecContext) {
 		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").MaxResource("example.com/card", "1")).Unit(w.ECS("first").PodLabel("role", "spill")))
-		Expect(reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNoNodes)).To(ContainSubstring("no node of the cluster is in any unit"))
+		Expect(reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNoNodes)).To(ContainSubstring("no node of the cluster is in any unit"))
 		w.Nodes(1, "first")
-		Expect(reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonUnknownResource)).To(ContainSubstring("example.com/card"))
+		Expect(reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonUnknownResource)).To(ContainSubstring("example.com/card"))
 
 		By("a node with the resource")
 		w.Node(wrappers.MakeNode("card").Label("unit", "first").Capacity("example.com/card", "1"))
-		reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNothingFound)
+		reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNothingFound)
 
 		By("a pod whose ReplicaSet selects by a label that the second unit would change")
 		labels := map[string]string{"app": "web", "role": "main"}
@@ -172,7 +172,7 @@ var _ = Describe("The status of a policy", func() {
 		owned := w.Pod().Label("role", "main").Request(corev1.ResourceCPU, "1000").OwnedBy("apps/v1", "ReplicaSet", "web")
 		owned.OwnerReferences[0].UID = set.UID
 		w.Create(owned)
-		Expect(reports(w, rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonPodLabelsLeaveOwner)).To(ContainSubstring(
+		Expect(reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonPodLabelsLeaveOwner)).To(ContainSubstring(
 			"spec.units[1].podLabels would take the pods of ReplicaSet web from its selector"))
 	})
 
@@ -184,8 +184,8 @@ var _ = Describe("The status of a policy", func() {
 		before := rp.DeepCopy()
 		rp.Spec.Units[0].SpotInstance = ptr.To(true)
 		Expect(harness.API.Patch(ctx, rp, client.MergeFrom(before))).To(Succeed())
-		reports(w, rp, v1alpha1.ConditionReady, v1alpha1.ReasonUnsupported)
-		status := status(w, rp)
+		reports(rp, v1alpha1.ConditionReady, v1alpha1.ReasonUnsupported)
+		status := status(rp)
 		Expect(status.Units).To(BeEmpty())
 		Expect(status.Fill).To(BeEmpty())
 		Expect(meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionExhausted)).To(BeNil())
@@ -236,7 +236,7 @@ var _ = Describe("The status of a policy", func() {
 			}
 		}
 		Expect(cells).To(HaveKeyWithValue("Ready", "True"))
-		Expect(cells).To(HaveKeyWithValue("Fill", status(w, rp).Fill))
+		Expect(cells).To(HaveKeyWithValue("Fill", status(rp).Fill))
 		Expect(cells).To(And(HaveKey("Waiting"), HaveKey("Held")))
 	})
 })

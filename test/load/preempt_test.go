@@ -80,6 +80,7 @@ func (p *preemption) round(n int) {
 	governed := p.r.IntN(2) == 0
 	p.fill(label, governed)
 	p.j.comes(func(g Gomega) { g.Expect(p.j.count(and(low, isBound))).To(Equal(lowPods * len(p.nodes))) })
+	p.run(p.j.which(low))
 
 	preemptors, needed := p.preemptors(label)
 	began := time.Now()
@@ -114,6 +115,18 @@ func (p *preemption) fill(label string, governed bool) {
 		}
 	}
 	p.w.CreateAll(pods)
+}
+
+// run gives pods a start, as their kubelets do, each another one: preemption takes the youngest, and between pods that have not started whichever it asks
+// last.
+func (p *preemption) run(pods []*corev1.Pod) {
+	GinkgoHelper()
+	began := time.Now().Add(-time.Hour)
+	harness.Parallel(len(pods), func(i int) error {
+		running := pods[i].DeepCopy()
+		running.Status.Phase, running.Status.StartTime = corev1.PodRunning, &metav1.Time{Time: began.Add(time.Duration(i) * time.Second)}
+		return harness.API.Status().Patch(context.Background(), running, client.MergeFrom(pods[i]))
+	})
 }
 
 // preemptors returns pods that need one or two victims each, and how many that makes.

@@ -30,7 +30,7 @@ const (
 func (w *World) Fleet(nodes []*wrappers.Node) {
 	GinkgoHelper()
 	names := make([]string, len(nodes))
-	w.parallel(len(nodes), func(i int) error {
+	Parallel(len(nodes), func(i int) error {
 		node := nodes[i].Label("pool", w.Namespace).Obj()
 		node.Name, node.UID = w.Namespace+"-"+node.Name, ""
 		names[i] = node.Name
@@ -47,7 +47,7 @@ func (w *World) Fleet(nodes []*wrappers.Node) {
 // CreateAll creates many pods as fast as the API server takes them, in no certain order.
 func (w *World) CreateAll(pods []*wrappers.Pod) {
 	GinkgoHelper()
-	w.parallel(len(pods), func(i int) error {
+	Parallel(len(pods), func(i int) error {
 		pod := pods[i].Obj()
 		pod.UID = ""
 		return API.Create(context.Background(), pod)
@@ -55,15 +55,15 @@ func (w *World) CreateAll(pods []*wrappers.Pod) {
 }
 
 // RemoveAll deletes many pods at once, as Remove does.
-func (w *World) RemoveAll(pods []*corev1.Pod) {
+func (*World) RemoveAll(pods []*corev1.Pod) {
 	GinkgoHelper()
-	w.parallel(len(pods), func(i int) error {
+	Parallel(len(pods), func(i int) error {
 		return client.IgnoreNotFound(API.Delete(context.Background(), pods[i], client.GracePeriodSeconds(0)))
 	})
 }
 
-// parallel does n pieces of work at once, as far as there are workers, and wants all to succeed.
-func (*World) parallel(n int, do func(i int) error) {
+// Parallel does n pieces of work at once, as far as there are workers, and wants all to succeed.
+func Parallel(n int, do func(i int) error) {
 	GinkgoHelper()
 	failed := make([]error, n)
 	workqueue.ParallelizeUntil(context.Background(), createWorkers, n, func(i int) { failed[i] = do(i) })
