@@ -49,9 +49,9 @@ type Decision struct {
 	// Until is when the wait ends by itself; zero when only an event ends it.
 	Until time.Time
 
-	policy    *Policy
-	verdicts  []verdict
-	needsRoom bool
+	policy                *Policy
+	verdicts              []verdict
+	needsRoom, passedFull bool
 }
 
 type verdict struct {
@@ -87,6 +87,7 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 		if !full {
 			d.Outcome = Failed
 		}
+		d.passedFull = d.passedFull || full
 		if words, stops := d.stops(unit, view); stops {
 			d.add(i, why+words)
 			return d
@@ -165,6 +166,9 @@ func (p *Policy) wait(unit *Unit, full bool, view View, now time.Time) wait {
 
 // NeedsRoom tells whether a unit that is not full lacks a node with room for the pod, so that a new node may help it.
 func (d *Decision) NeedsRoom() bool { return d.needsRoom }
+
+// PassedFull tells whether a full unit was in the pod's way, so that a slot that becomes free may help it.
+func (d *Decision) PassedFull() bool { return d.passedFull }
 
 // hasClock tells whether pods wait in the unit for the timeout (source: ACK, whenTryNextUnits TimeoutOrExceedMax).
 func (p *Policy) hasClock(unit *Unit) bool {

@@ -38,13 +38,16 @@ type group struct {
 	policy  *placement.Policy
 	// pods are the pods with a ticket.
 	pods map[types.UID]*corev1.Pod
-	// blocked are the pods that are being tried, or failed while a unit with a cap was in their way: a slot that becomes free may help them.
+	// blocked are the pods that are being tried, or failed and may be helped by a change of the counts.
 	blocked map[types.UID]blockedPod
 }
 
-// blockedPod is a pod and the unit in which it waits for a node; noUnit when it does not. When that unit becomes full, the pod may go on (R6).
+// blockedPod is a pod that a change of the counts may help.
 type blockedPod struct {
-	pod  *corev1.Pod
+	pod *corev1.Pod
+	// slot is true when a full unit was in its way, or its attempt has not ended yet.
+	slot bool
+	// unit is where it waits for a node, or noUnit. When that unit becomes full, the pod may go on (R6).
 	unit int
 }
 
@@ -84,7 +87,7 @@ func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	g := a.group(policy, groupName)
-	g.blocked[pod.UID] = blockedPod{pod: pod, unit: noUnit}
+	g.blocked[pod.UID] = blockedPod{pod: pod, slot: true, unit: noUnit}
 	if g.tickets == nil {
 		return 0
 	}
@@ -104,14 +107,18 @@ func (a *admission) lowest(policy *placement.Policy, groupName string, lowest in
 	})
 }
 
-// waitsIn tells that the pod waits in a unit for a node.
-func (a *admission) waitsIn(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
+// ended tells how the attempt of a pod ended that was not placed.
+func (a *admission) ended(policy *placement.Policy, groupName string, pod *corev1.Pod, decision *placement.Decision) {
 	if !policy.HasCaps() {
 		return
 	}
+	unit := noUnit
+	if decision.Outcome == placement.Waiting {
+		unit = decision.Unit
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.group(policy, groupName).blocked[pod.UID] = blockedPod{pod: pod, unit: unit}
+	a.group(policy, groupName).blocked[pod.UID] = blockedPod{pod: pod, slot: decision.PassedFull(), unit: unit}
 }
 
 // filled tells what a group has in a unit after a placement. Pods that wait there for a node and find it full now may go on to the next unit (R6).
@@ -167,7 +174,9 @@ func (a *admission) freed(key groupKey) {
 	}
 	free, held := a.podsOf(g, moves)
 	for _, b := range g.blocked {
-		free = append(free, b.pod)
+		if b.slot {
+			free = append(free, b.pod)
+		}
 	}
 	a.mu.Unlock()
 	a.apply(free, held)

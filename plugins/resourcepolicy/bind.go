@@ -25,6 +25,7 @@ func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *
 	if s := stateOf(state); s != nil {
 		assumed := *pod
 		assumed.Spec.NodeName = nodeName
+		pl.fresh.drop(pod.UID)
 		pl.inflight.place(pod.UID, placed{unit: s.unit.ID, node: nodeName, pod: &assumed})
 		pl.admission.placed(s.policy, s.view.group, pod, s.unit.Index)
 		pl.admission.filled(s.policy, s.view.group, s.unit.Index, s.usage.Add(s.view.requests))

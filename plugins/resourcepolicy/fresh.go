@@ -67,6 +67,13 @@ func (f *fresh) update(pod *corev1.Pod, gone bool) {
 	}
 }
 
+// drop forgets a pod: it is being placed anew.
+func (f *fresh) drop(pod types.UID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.pods, pod)
+}
+
 // follow prepares the look-ups of a cycle and drops the pods that the snapshot shows as they are.
 func (f *fresh) follow(nodes []fwk.NodeInfo) {
 	f.mu.Lock()

@@ -189,6 +189,7 @@ func (l *life) changeNode() {
 				l.cache[before.Name].AddPod(pod)
 			}
 		}
+		l.pl.nodeAdded(before)
 		l.hint(l.pl.isSchedulableAfterNodeChange, nil, before)
 	}
 }

@@ -109,9 +109,7 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 	if !decision.Until.IsZero() {
 		pl.timers.wake(s.view.pod, decision.Until)
 	}
-	if decision.Outcome == placement.Waiting {
-		pl.admission.waitsIn(s.policy, s.view.group, s.view.pod, decision.Unit)
-	}
+	pl.admission.ended(s.policy, s.view.group, s.view.pod, decision)
 	if !s.policy.CanHold() {
 		return
 	}

@@ -36,6 +36,7 @@ func (pl *ResourcePolicy) watch() error {
 		return fmt.Errorf("adding a handler for pods: %w", err)
 	}
 	_, err = pl.nodeInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { pl.nodeAdded(obj.(*corev1.Node)) },
 		UpdateFunc: func(before, after any) { pl.nodeUpdated(before.(*corev1.Node), after.(*corev1.Node)) },
 	})
 	if err != nil {
@@ -136,6 +137,14 @@ func (pl *ResourcePolicy) nodeUpdated(before, after *corev1.Node) {
 			return false
 		})
 	})
+}
+
+// nodeAdded looks for slots when a node comes back while its pods run: they count by its labels again.
+func (pl *ResourcePolicy) nodeAdded(node *corev1.Node) {
+	pods, err := pl.pods.GetIndexer().IndexKeys(indexNode, node.Name)
+	if err != nil || len(pods) > 0 {
+		pl.later(nodeSettles, func() { pl.admission.freedIn(func(*placement.Policy) bool { return true }) })
+	}
 }
 
 // frees returns the group in which an update of a bound pod may free a slot.
