@@ -66,9 +66,13 @@ func (n *notices) give(ctx context.Context, pl *ResourcePolicy, key types.Namesp
 	if err != nil || pod.Spec.NodeName != "" {
 		return
 	}
-	policy, held := pl.admission.isHeld(pod.UID)
-	if !held {
+	policy, since := pl.admission.isHeld(pod.UID)
+	if policy == nil {
 		pl.inflight.setTold(pod.UID, false)
+		return
+	}
+	if rest := noticeDelay - time.Since(since); rest > 0 && !looksUnschedulable(pod) {
+		n.queue.AddAfter(key, rest) // It was let go and is held again.
 		return
 	}
 	message := fmt.Sprintf("held by ResourcePolicy %s: %s", policy.Name, policy.HeldMessage(vector(policy, pod), func(unit int) time.Time { return pl.inflight.clock(pod, &policy.Units[unit], time.Time{}) }))

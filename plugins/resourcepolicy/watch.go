@@ -84,7 +84,7 @@ func (pl *ResourcePolicy) waitingPodUpdated(before, after *corev1.Pod) {
 		pl.wake([]*corev1.Pod{after})
 	}
 	if looksUnschedulable(after) && !looksUnschedulable(before) {
-		if _, held := pl.admission.isHeld(after.UID); held {
+		if policy, _ := pl.admission.isHeld(after.UID); policy != nil {
 			pl.notices.add(after)
 		}
 	}

@@ -1,0 +1,163 @@
+package resourcepolicy
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/placement"
+)
+
+// noUnit stands for the unit of a pod that waits in none.
+const noUnit = -1
+
+type groupKey struct {
+	policy types.UID
+	group  string
+}
+
+// group is what waits in one group of one policy.
+type group struct {
+	// tickets are nil for a policy that never holds pods: one of its units has no cap.
+	tickets *ledger.Tickets
+	policy  *placement.Policy
+	// pods are the pods with a ticket.
+	pods map[types.UID]*corev1.Pod
+	// blocked are the pods that are being tried, or failed and may be helped by a change of the counts.
+	blocked map[types.UID]blockedPod
+}
+
+// blockedPod is a pod that a change of the counts may help.
+type blockedPod struct {
+	pod *corev1.Pod
+	// slot is true when a full unit was in its way, or its attempt has not ended yet.
+	slot bool
+	// unit is where it waits for a node, or noUnit. When that unit becomes full, the pod may go on (R6).
+	unit int
+}
+
+// tell tells the tickets of a group something, and acts on what follows from it.
+func (a *admission) tell(policy *placement.Policy, groupName string, what func(*ledger.Tickets) ledger.Moves) {
+	a.mu.Lock()
+	g, ok := a.groups[groupKey{policy.UID, groupName}]
+	if !ok || g.tickets == nil || g.policy != policy {
+		a.mu.Unlock()
+		return
+	}
+	free, held := a.podsOf(g, what(g.tickets))
+	a.mu.Unlock()
+	a.apply(free, held)
+}
+
+func (a *admission) apply(free, held []*corev1.Pod) {
+	if len(held) > 0 {
+		a.held(held)
+	}
+	if len(free) > 0 {
+		a.wake(free)
+	}
+}
+
+// join gives a pod a place in the group.
+func (a *admission) join(policy *placement.Policy, groupName string, pod *corev1.Pod) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.enter(policy, groupName, pod)
+}
+
+// enter gives a pod a place in the group, and takes the one that it had elsewhere. The caller has the lock.
+func (a *admission) enter(policy *placement.Policy, groupName string, pod *corev1.Pod) *group {
+	key := groupKey{policy.UID, groupName}
+	if old, ok := a.members[pod.UID]; ok && old != key {
+		a.remove(old, pod.UID)
+	}
+	g := a.group(policy, groupName)
+	g.pods[pod.UID] = pod
+	a.members[pod.UID] = key
+	return g
+}
+
+// leave drops the ticket of a pod: its attempt failed for a reason that is not the policy's, or it is not the policy's any more. Nothing happens for a
+// pod without one.
+func (a *admission) leave(pod types.UID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if key, ok := a.members[pod]; ok {
+		a.remove(key, pod)
+	}
+}
+
+// remove drops a pod from its group, and passes on what it had there. The caller has the lock, and may have that of the queue.
+func (a *admission) remove(key groupKey, pod types.UID) {
+	delete(a.members, pod)
+	delete(a.heldAt, pod)
+	g := a.groups[key]
+	delete(g.pods, pod)
+	if free, held := a.podsOf(g, g.tickets.Fail(pod)); len(free)+len(held) > 0 {
+		a.soon(func() { a.apply(free, held) })
+	}
+	a.dropIfEmpty(key, g)
+}
+
+func (a *admission) unblock(key groupKey, pod types.UID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if g, ok := a.groups[key]; ok {
+		delete(g.blocked, pod)
+		a.dropIfEmpty(key, g)
+	}
+}
+
+// dropIfEmpty drops a group in which nothing waits, so that the memory does not grow with every group that ever was. The caller has the lock.
+func (a *admission) dropIfEmpty(key groupKey, g *group) {
+	if len(g.pods) == 0 && len(g.blocked) == 0 {
+		delete(a.groups, key)
+	}
+}
+
+// group returns a group. After an edit of the policy it begins anew: the edit has made every waiting pod ask again. The caller has the lock.
+func (a *admission) group(policy *placement.Policy, groupName string) *group {
+	key := groupKey{policy.UID, groupName}
+	g := a.groups[key]
+	if g != nil && g.policy == policy {
+		return g
+	}
+	blocked := map[types.UID]blockedPod{}
+	if g != nil {
+		blocked = g.blocked
+		for pod := range g.pods {
+			delete(a.members, pod)
+			delete(a.heldAt, pod)
+		}
+	}
+	g = &group{policy: policy, pods: map[types.UID]*corev1.Pod{}, blocked: blocked}
+	if policy.CanHold() {
+		g.tickets = ledger.NewTickets(policy)
+	}
+	a.groups[key] = g
+	return g
+}
+
+// podsOf returns the pods of moves. The caller has the lock.
+func (a *admission) podsOf(g *group, moves ledger.Moves) (free, held []*corev1.Pod) {
+	for _, uid := range moves.Free {
+		a.noteHeld(uid, false)
+		free = append(free, g.pods[uid])
+	}
+	for _, uid := range moves.Held {
+		a.noteHeld(uid, true)
+		held = append(held, g.pods[uid])
+	}
+	return free, held
+}
+
+// noteHeld notes since when a pod is held, if it is. The caller has the lock.
+func (a *admission) noteHeld(pod types.UID, held bool) {
+	if !held {
+		delete(a.heldAt, pod)
+	} else if _, noted := a.heldAt[pod]; !noted {
+		a.heldAt[pod] = time.Now()
+	}
+}

@@ -1,0 +1,142 @@
+package load
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/spillway-k8s/spillway/test/conformance/harness"
+)
+
+const (
+	// startsWithin is about as long as the scheduler takes from its start to its first bindings: half of the kills come in that time, at random.
+	startsWithin = 1500 * time.Millisecond
+	// bindsWithin is how long the other kills wait for their number of bindings, when the caps let no more happen.
+	bindsWithin = 5 * time.Second
+)
+
+var _ = Describe("A scheduler that is killed (R4)", func() {
+	It("passes no cap, loses no pod and leaks no slot", func() {
+		kills, pods := amount("LOAD_KILLS", 8, 50), amount("LOAD_PODS", 400, 2000)
+		// The tenants have places for about half of the pods that are there at a time.
+		target := max(pods/4, 100)
+		w, r := harness.NewWorld(), chance(2)
+		nodes, kinds := tenantNodes(w, target/100)
+		tenants := makeTenants(target / 100)
+		w.Fleet(nodes)
+		for _, t := range tenants {
+			w.Apply(t.policy(w))
+		}
+		j := follow(w.Namespace, checkTenants(tenants, kinds))
+		harness.StopScheduler()
+		config := harness.BinaryConfig()
+		c := startChurn(w, j, tenants, target)
+
+		for n := range kills {
+			scheduler := harness.StartBinary(config, fmt.Sprintf("scheduler-%d", n))
+			c.shares <- pods / kills
+			awaitKill(j, r)
+			Expect(scheduler.Running()).To(BeTrue(), "the scheduler ended by itself")
+			scheduler.Kill()
+			Expect(j.broken()).To(BeEmpty())
+		}
+		harness.StartBinary(config, "scheduler-last")
+		close(c.shares)
+		<-c.done
+		bound := j.bindings()
+		c.clear()
+		fillAll(w, j, tenants)
+		refill(w, j, tenants, r)
+		say("kill: %d kills, %d pods came and %d went meanwhile, %d were bound; %d changes recounted", kills, c.came, c.went, bound, j.changes())
+	})
+})
+
+// awaitKill waits until the scheduler is to be killed: somewhere in its start, or after some bindings.
+func awaitKill(j *journal, r *rand.Rand) {
+	deadline, goal := time.Duration(r.Int64N(int64(startsWithin))), noLimit
+	if r.IntN(2) == 0 {
+		deadline, goal = bindsWithin, j.bindings()+1+r.IntN(30)
+	}
+	timer := time.NewTimer(deadline)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return
+		case <-j.changed:
+			if goal != noLimit && j.bindings() >= goal {
+				return
+			}
+		}
+	}
+}
+
+// checkTenants returns the check of the journal: the caps, recounted, and the record on the pod that has changed.
+func checkTenants(tenants []*tenant, kinds map[string]string) func(*journal, *corev1.Pod) error {
+	byName := map[string]*tenant{}
+	for _, t := range tenants {
+		byName[t.name] = t
+	}
+	return func(j *journal, changed *corev1.Pod) error {
+		t := byName[changed.Labels["app"]]
+		if t == nil {
+			return fmt.Errorf("whose is it? %v", changed.Labels)
+		}
+		if isBound(changed) {
+			if err := t.checkRecord(changed, kinds); err != nil {
+				return err
+			}
+		}
+		return t.checkCaps(changed.Labels["version"], recount(j.all()))
+	}
+}
+
+// fillAll gives each group more pods than it has places, and waits until each has all that its caps and nodes give it, and what is over waits.
+func fillAll(w *harness.World, j *journal, tenants []*tenant) {
+	GinkgoHelper()
+	for _, t := range tenants {
+		for _, group := range t.groups {
+			for range t.places() + 5 {
+				w.Create(t.pod(w, group, "1"))
+			}
+		}
+	}
+	j.comes(func(g Gomega) {
+		used := recount(j.which(isBound))
+		for _, t := range tenants {
+			for _, group := range t.groups {
+				waiting := j.which(and(t.has(group), isWaiting))
+				g.Expect(t.full(group, used)).To(BeTrue(), "%s/%s: %v; %d wait: %v", t.name, group, used, len(waiting), reasons(waiting))
+				if t.isOpen() {
+					g.Expect(reasons(waiting)).To(BeEmpty())
+				}
+			}
+		}
+	})
+	say("kill: at the end %d pods are placed and %d wait", j.count(isBound), j.count(isWaiting))
+}
+
+// refill takes half of the placed pods away, and waits until those that wait have taken the places.
+func refill(w *harness.World, j *journal, tenants []*tenant, r *rand.Rand) {
+	GinkgoHelper()
+	placed := j.which(isBound)
+	r.Shuffle(len(placed), func(a, b int) { placed[a], placed[b] = placed[b], placed[a] })
+	w.RemoveAll(placed[:len(placed)/2])
+	left := len(j.which(func(*corev1.Pod) bool { return true }))
+	_ = left
+	j.comes(func(g Gomega) {
+		g.Expect(j.gone(placed[:len(placed)/2])).To(BeTrue())
+		used := recount(j.which(isBound))
+		for _, t := range tenants {
+			for _, group := range t.groups {
+				if waiting := j.which(and(t.has(group), isWaiting)); len(waiting) > 0 {
+					g.Expect(t.full(group, used)).To(BeTrue(), "%s/%s: %v; %d wait: %v", t.name, group, used, len(waiting), reasons(waiting))
+				}
+			}
+		}
+	})
+}
