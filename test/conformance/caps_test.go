@@ -155,6 +155,29 @@ var _ = Describe("Caps (R3, R4)", func() {
 		w.Settles(map[string]int{"first": 4, "eci": 1, "waiting": 3})
 	})
 
+	It("holds over a policy that is deleted and created again, and over a reorder of its units", func(ctx SpecContext) {
+		units := []*wrappers.Unit{w.ECS("first").Max(2), wrappers.ECS().On("pool", w.Namespace).Max(1)}
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(units[0]).Unit(units[1]))
+		for range 3 {
+			w.Create(w.Pod())
+		}
+		w.Settles(map[string]int{"first": 3})
+		Expect(harness.API.Delete(ctx, rp)).To(Succeed())
+		w.Policy(wrappers.MakePolicy("p").Unit(units[1]).Unit(units[0]))
+		fourth := w.Create(w.Pod())
+		held(w, fourth)
+		By("one of the second unit goes, and only its slot is free")
+		pods := &corev1.PodList{}
+		Expect(harness.API.List(ctx, pods, client.InNamespace(w.Namespace))).To(Succeed())
+		for i := range pods.Items {
+			if pods.Items[i].Annotations[v1alpha1.AnnotationUnit] == "ecs pool="+w.Namespace {
+				w.Remove(&pods.Items[i])
+			}
+		}
+		Expect(w.UnitOf(fourth)).To(Equal("first"))
+		Expect(fourth.Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationUnit, "ecs pool="+w.Namespace))
+	})
+
 	It("an edit is acted on: a lowered cap lets nothing in, a raised one wakes those that wait", func() {
 		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(2)))
 		first, second := w.Create(w.Pod()), w.Create(w.Pod())

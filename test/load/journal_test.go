@@ -144,6 +144,22 @@ func (j *journal) count(meant func(*corev1.Pod) bool) int {
 	return n
 }
 
+// existing returns the pods that exist. The caller has the lock.
+func (j *journal) existing() []*corev1.Pod { return slices.Collect(maps.Values(j.pods)) }
+
+// exist returns how many of the pods still exist.
+func (j *journal) exist(pods []*corev1.Pod) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, pod := range pods {
+		if j.pods[pod.UID] != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // history returns what became of all pods so far.
 func (j *journal) history() []life {
 	j.mu.Lock()
@@ -161,6 +177,13 @@ func (j *journal) bindings() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.bound
+}
+
+// changes returns how many changes have been noted so far.
+func (j *journal) changes() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.now
 }
 
 // broken returns what the checks have found.

@@ -78,10 +78,14 @@ func freeFor(spilled *life, lives []life, first map[string]bool) (free map[strin
 }
 
 // elsewhere tells whether a pod was bound outside the first unit.
-func elsewhere(l *life, first map[string]bool) bool { return l.bound != 0 && !first[l.pod.Spec.NodeName] }
+func elsewhere(l *life, first map[string]bool) bool {
+	return l.bound != 0 && !first[l.pod.Spec.NodeName]
+}
 
 // milliOf returns the CPU that a pod requests, in thousandths.
-func milliOf(pod *corev1.Pod) int64 { return pod.Spec.Containers[0].Resources.Requests.Cpu().MilliValue() }
+func milliOf(pod *corev1.Pod) int64 {
+	return pod.Spec.Containers[0].Resources.Requests.Cpu().MilliValue()
+}
 
 var _ = Describe("The judgement of the strict order", func() {
 	nodes, eci := map[string]bool{"a": true}, map[string]bool{"eci": true}

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/spillway-k8s/spillway/test/conformance/harness"
+	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
 const (
@@ -91,7 +92,7 @@ func checkTenants(tenants []*tenant, kinds map[string]string) func(*journal, *co
 				return err
 			}
 		}
-		return t.checkCaps(changed.Labels["version"], recount(j.all()))
+		return t.checkCaps(changed.Labels["version"], recount(j.existing()))
 	}
 }
 
@@ -105,16 +106,10 @@ func fillAll(w *harness.World, j *journal, tenants []*tenant) {
 			}
 		}
 	}
-	j.comes(func(g Gomega) {
-		used := recount(j.which(isBound))
-		for _, t := range tenants {
-			for _, group := range t.groups {
-				waiting := j.which(and(t.has(group), isWaiting))
-				g.Expect(t.full(group, used)).To(BeTrue(), "%s/%s: %v; %d wait: %v", t.name, group, used, len(waiting), reasons(waiting))
-				if t.isOpen() {
-					g.Expect(reasons(waiting)).To(BeEmpty())
-				}
-			}
+	eachGroup(j, tenants, func(g Gomega, t *tenant, group string, used map[slot]use, waiting []*corev1.Pod) {
+		g.Expect(t.full(group, used)).To(BeTrue(), "%s; %d wait: %v", t.words(group, used), len(waiting), reasons(waiting))
+		if t.isOpen() {
+			g.Expect(reasons(waiting)).To(BeEmpty())
 		}
 	})
 	say("kill: at the end %d pods are placed and %d wait", j.count(isBound), j.count(isWaiting))
@@ -125,18 +120,64 @@ func refill(w *harness.World, j *journal, tenants []*tenant, r *rand.Rand) {
 	GinkgoHelper()
 	placed := j.which(isBound)
 	r.Shuffle(len(placed), func(a, b int) { placed[a], placed[b] = placed[b], placed[a] })
-	w.RemoveAll(placed[:len(placed)/2])
-	left := len(j.which(func(*corev1.Pod) bool { return true }))
-	_ = left
+	gone := placed[:len(placed)/2]
+	w.RemoveAll(gone)
+	j.comes(func(g Gomega) { g.Expect(j.exist(gone)).To(BeZero()) })
+	eachGroup(j, tenants, func(g Gomega, t *tenant, group string, used map[slot]use, waiting []*corev1.Pod) {
+		if len(waiting) > 0 {
+			g.Expect(t.full(group, used)).To(BeTrue(), "%s; %d wait: %v", t.words(group, used), len(waiting), reasons(waiting))
+		}
+	})
+}
+
+// eachGroup waits until the assertions hold for all groups of all tenants.
+func eachGroup(
+	j *journal, tenants []*tenant, assertions func(g Gomega, t *tenant, group string, used map[slot]use, waiting []*corev1.Pod),
+) {
+	GinkgoHelper()
 	j.comes(func(g Gomega) {
-		g.Expect(j.gone(placed[:len(placed)/2])).To(BeTrue())
 		used := recount(j.which(isBound))
 		for _, t := range tenants {
 			for _, group := range t.groups {
-				if waiting := j.which(and(t.has(group), isWaiting)); len(waiting) > 0 {
-					g.Expect(t.full(group, used)).To(BeTrue(), "%s/%s: %v; %d wait: %v", t.name, group, used, len(waiting), reasons(waiting))
-				}
+				assertions(g, t, group, used, j.which(and(t.has(group), isWaiting)))
 			}
 		}
 	})
 }
+
+var _ = Describe("The recount of the caps", func() {
+	var t *tenant
+	kinds := map[string]string{"node": "first", "eci": "eci"}
+	placed := func(unit, node string) *corev1.Pod {
+		return wrappers.MakePod("pod").Label("app", t.name).Request(corev1.ResourceCPU, "2").Node(node).Recorded(t.name, unit).
+			Annotation(corev1.PodDeletionCost, "0").Obj()
+	}
+
+	It("sees a cap that is passed", func() {
+		t = makeTenants(1)[0]
+		var pods []*corev1.Pod
+		for range 8 {
+			pods = append(pods, placed("ecs", "node"))
+		}
+		Expect(t.checkCaps("", recount(pods))).To(Succeed())
+		Expect(t.checkCaps("", recount(append(pods, placed("ecs", "node"))))).To(MatchError(ContainSubstring("a cap is passed")))
+	})
+
+	It("sees requests that pass a cap", func() {
+		t = makeTenants(1)[3]
+		var pods []*corev1.Pod
+		for range 4 {
+			pods = append(pods, placed("ecs", "node"))
+		}
+		Expect(t.checkCaps("", recount(pods))).To(Succeed())
+		Expect(t.checkCaps("", recount(append(pods, placed("ecs", "node"))))).To(MatchError(ContainSubstring("a cap is passed")))
+	})
+
+	It("sees a placement without its record", func() {
+		t = makeTenants(1)[0]
+		Expect(t.checkRecord(placed("ecs", "node"), kinds)).To(Succeed())
+		Expect(t.checkRecord(placed("", "node"), kinds)).To(MatchError(ContainSubstring("the record")))
+		Expect(t.checkRecord(placed("ecs", "eci"), kinds)).To(MatchError(ContainSubstring("is not in unit")))
+		Expect(t.checkRecord(placed("eci", "eci"), kinds)).To(MatchError(ContainSubstring("deletion cost")))
+	})
+})

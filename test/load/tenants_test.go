@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	. "github.com/onsi/ginkgo/v2"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -29,8 +28,9 @@ type tenant struct {
 // limit is a unit, and the most that a group of the tenant can have in it.
 type limit struct {
 	name string
-	// kind is the value of the label "unit" of its nodes; both are the nodes of several kinds.
+	// kinds are the values of the label "unit" of its nodes.
 	kinds []string
+	// pods and milli are pods and thousandths of a CPU, or noLimit.
 	pods  int
 	milli int64
 	// byRoom tells that it is the nodes that limit the unit, and not a cap.
@@ -169,7 +169,7 @@ func (t *tenant) checkCaps(group string, used map[slot]use) error {
 	for _, l := range t.units {
 		u := used[slot{t.name, group, l.name}]
 		if !l.byRoom && (l.pods != noLimit && u.pods > l.pods || l.milli != noLimit && u.milli > l.milli) {
-			return fmt.Errorf("%s/%s has %d pods and %dm in unit %s, which is capped at %d and %dm", t.name, group, u.pods, u.milli, l.name, l.pods, l.milli)
+			return fmt.Errorf("a cap is passed: %s", t.words(group, used))
 		}
 	}
 	return nil
@@ -189,10 +189,23 @@ func (t *tenant) checkRecord(pod *corev1.Pod, kinds map[string]string) error {
 	return nil
 }
 
-var _ = Describe("The recount", func() {
-	t := makeTenants(1)[0]
-	placed := func(name, unit string) *corev1.Pod {
-		return wrappers.MakePod(name).Label("app", t.name).Request(corev1.ResourceCPU, "1").Node("node").Recorded(t.name, unit).Obj()
+// isOpen tells whether the last unit has no limit, so that no pod has to wait.
+func (t *tenant) isOpen() bool {
+	last := t.units[len(t.units)-1]
+	return last.pods == noLimit && last.milli == noLimit
+}
+
+// has returns whether a pod is one of a group of the tenant.
+func (t *tenant) has(group string) func(*corev1.Pod) bool {
+	return func(pod *corev1.Pod) bool { return pod.Labels["app"] == t.name && pod.Labels["version"] == group }
+}
+
+// words tells what a group has.
+func (t *tenant) words(group string, used map[slot]use) string {
+	words := t.name + "/" + group
+	for _, l := range t.units {
+		u := used[slot{t.name, group, l.name}]
+		words += fmt.Sprintf("; %s: %d of %d pods, %dm of %dm", l.name, u.pods, l.pods, u.milli, l.milli)
 	}
-	_ = placed
-})
+	return words
+}
