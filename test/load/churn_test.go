@@ -10,7 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/spillway-k8s/spillway/test/conformance/harness"
+	"github.com/spillway-k8s/spillway/test/wrappers"
 )
+
+// burst is the most pods that come at once.
+const burst = 12
 
 // churn lets pods of the tenants come and go.
 type churn struct {
@@ -46,7 +50,7 @@ func startChurn(w *harness.World, j *journal, tenants []*tenant, target int) *ch
 func (c *churn) step() {
 	alive := c.j.which(isAlive)
 	switch n := c.r.IntN(100); {
-	case len(alive) < c.target && n < 60, n < 40:
+	case n < 8, len(alive) < c.target && n < 20:
 		c.arrive()
 	case n < 85:
 		c.leave(pick(c.r, alive, isBound))
@@ -57,11 +61,16 @@ func (c *churn) step() {
 	}
 }
 
-// arrive creates a pod.
+// arrive creates pods of one group at once, as a controller that scales out does.
 func (c *churn) arrive() {
 	t := c.tenants[c.r.IntN(len(c.tenants))]
-	c.w.Create(t.pod(c.w, t.groups[c.r.IntN(len(t.groups))], t.sizes[c.r.IntN(len(t.sizes))]))
-	c.came++
+	group := t.groups[c.r.IntN(len(t.groups))]
+	pods := make([]*wrappers.Pod, 1+c.r.IntN(burst))
+	for i := range pods {
+		pods[i] = t.pod(c.w, group, t.sizes[c.r.IntN(len(t.sizes))])
+	}
+	c.w.CreateAll(pods)
+	c.came += len(pods)
 }
 
 // leave ends a pod in one of the ways in which pods end.

@@ -33,28 +33,41 @@ var _ = Describe("A scheduler that is killed (R4)", func() {
 			w.Apply(t.policy(w))
 		}
 		j := follow(w.Namespace, checkTenants(tenants, kinds))
-		harness.StopScheduler()
-		config := harness.BinaryConfig()
-		c := startChurn(w, j, tenants, target)
-
-		for n := range kills {
-			scheduler := harness.StartBinary(config, fmt.Sprintf("scheduler-%d", n))
-			c.shares <- pods / kills
-			awaitKill(j, r)
-			Expect(scheduler.Running()).To(BeTrue(), "the scheduler ended by itself")
+		harness.WithoutScheduler(func() {
+			config := harness.BinaryConfig()
+			c := startChurn(w, j, tenants, target)
+			killAll(j, r, config, kills, c, pods/kills)
+			scheduler := harness.StartBinary(config, "scheduler-last")
+			close(c.shares)
+			<-c.done
+			say("kill: %d pods came and %d went meanwhile, %d were bound; %d changes recounted", c.came, c.went, j.bindings(), j.changes())
+			c.clear()
+			fillAll(w, j, tenants)
+			refill(w, j, tenants, r)
 			scheduler.Kill()
-			Expect(j.broken()).To(BeEmpty())
-		}
-		harness.StartBinary(config, "scheduler-last")
-		close(c.shares)
-		<-c.done
-		bound := j.bindings()
-		c.clear()
-		fillAll(w, j, tenants)
-		refill(w, j, tenants, r)
-		say("kill: %d kills, %d pods came and %d went meanwhile, %d were bound; %d changes recounted", kills, c.came, c.went, bound, j.changes())
+		})
 	})
 })
+
+// killAll starts the scheduler and kills it, again and again, while a share of the pods comes each time.
+func killAll(j *journal, r *rand.Rand, config string, kills int, c *churn, share int) {
+	GinkgoHelper()
+	binding := 0
+	for n := range kills {
+		before := j.bindings()
+		scheduler := harness.StartBinary(config, fmt.Sprintf("scheduler-%d", n))
+		c.shares <- share
+		awaitKill(j, r)
+		Expect(scheduler.Running()).To(BeTrue(), "the scheduler ended by itself")
+		scheduler.Kill()
+		Expect(j.broken()).To(BeEmpty())
+		if j.bindings() > before {
+			binding++
+		}
+	}
+	say("kill: %d kills, %d of them of a scheduler that had bound pods", kills, binding)
+	Expect(binding).NotTo(BeZero(), "nothing was tested")
+}
 
 // awaitKill waits until the scheduler is to be killed: somewhere in its start, or after some bindings.
 func awaitKill(j *journal, r *rand.Rand) {
@@ -99,18 +112,21 @@ func checkTenants(tenants []*tenant, kinds map[string]string) func(*journal, *co
 // fillAll gives each group more pods than it has places, and waits until each has all that its caps and nodes give it, and what is over waits.
 func fillAll(w *harness.World, j *journal, tenants []*tenant) {
 	GinkgoHelper()
+	var pods []*wrappers.Pod
 	for _, t := range tenants {
 		for _, group := range t.groups {
 			for range t.places() + 5 {
-				w.Create(t.pod(w, group, "1"))
+				pods = append(pods, t.pod(w, group, "1"))
 			}
 		}
 	}
+	w.CreateAll(pods)
 	eachGroup(j, tenants, func(g Gomega, t *tenant, group string, used map[slot]use, waiting []*corev1.Pod) {
 		g.Expect(t.full(group, used)).To(BeTrue(), "%s; %d wait: %v", t.words(group, used), len(waiting), reasons(waiting))
 		if t.isOpen() {
 			g.Expect(reasons(waiting)).To(BeEmpty())
 		}
+		g.Expect(j.count(t.has(group))).To(BeNumerically(">", t.places()))
 	})
 	say("kill: at the end %d pods are placed and %d wait", j.count(isBound), j.count(isWaiting))
 }

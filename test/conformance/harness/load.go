@@ -77,11 +77,12 @@ type Binary struct {
 	done    chan struct{}
 }
 
-// StopScheduler stops the scheduler of this process until the test ends: a process of its own takes its place.
-func StopScheduler() {
+// WithoutScheduler does something while the scheduler of this process does not run: one in a process of its own takes its place.
+func WithoutScheduler(do func()) {
 	GinkgoHelper()
 	Scheduler.Stop()
-	DeferCleanup(func() { Scheduler = StartScheduler() })
+	defer func() { Scheduler = StartScheduler() }()
+	do()
 }
 
 // BinaryConfig writes the configuration for StartBinary, and returns its file.
