@@ -88,7 +88,14 @@ func (s *scene) holds(pod *corev1.Pod, groups map[string][]placement.Usage) (str
 	if err != nil || s.policy.Refusal != "" {
 		return "", false
 	}
-	return group, s.policy.FullForAll(s.vector(pod), usageOf(groups[group]))
+	return group, s.policy.FullForAll(s.vector(pod), usageOf(groups[group])) || saysHeld(pod)
+}
+
+// saysHeld tells whether the scheduler says that it holds the pod, also while the last slots are kept for pods that wait for a node. A pod with scheduling
+// gates, of which the API server says the same, is not counted at all.
+func saysHeld(pod *corev1.Pod) bool {
+	said := verdictOn(pod)
+	return said.status == corev1.ConditionFalse && said.reason == corev1.PodReasonSchedulingGated
 }
 
 // usageOf returns a group's usage by unit. nil: the group has no pods.

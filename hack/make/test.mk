@@ -3,17 +3,25 @@
 ##@ Test
 
 .PHONY: test
-test: test-unit test-conformance ## Run every test, under the race detector.
+test: test-unit test-conformance test-load ## Run every test: those of packages and the conformance suite under the race detector, the load tests in their short form.
 
 .PHONY: test-unit
 test-unit: ## Run the tests of single packages.
 	@echo "unit tests (the first run compiles Kubernetes with the race detector: minutes with a cold cache)"
-	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -v /test/conformance)
+	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|load)')
 
 .PHONY: test-conformance
 test-conformance: $(BIN)/etcd $(BIN)/kube-apiserver ## Run the Ginkgo suite: the real scheduler and controllers on a real API server.
 	@echo "conformance tests (the first run compiles the scheduler with the race detector: minutes with a cold cache)"
 	@KUBEBUILDER_ASSETS=$(BIN) CGO_ENABLED=1 go test -race -timeout 20m -p 1 ./test/conformance ./test/conformance/ack -ginkgo.randomize-all $(if $(FOCUS),-ginkgo.focus "$(FOCUS)")
+
+# Without the race detector, and with the settings of GO_BUILD: the test shares its compiled packages with the binaries. Never from go's cache of results,
+# which does not know the binaries that are run.
+.PHONY: test-load
+test-load: $(BIN)/etcd $(BIN)/kube-apiserver $(BIN)/spillway-scheduler ## Order, kills and preemption at scale; LONG=1 for the long form, SEED=n to repeat a run (test/load/suite_test.go).
+	@echo "load tests ($(if $(LONG),the long form: a quarter of an hour or more,the short form: a minute or two))"
+	@KUBEBUILDER_ASSETS=$(BIN) LOAD_LONG=$(LONG) CGO_ENABLED=0 go test -trimpath -count 1 -v -timeout $(if $(LONG),90m,20m) ./test/load \
+		$(if $(SEED),-ginkgo.seed $(SEED)) $(if $(FOCUS),-ginkgo.focus "$(FOCUS)")
 
 .PHONY: test-fuzz
 test-fuzz: ## Run every fuzz target for FUZZTIME (10s).

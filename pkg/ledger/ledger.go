@@ -46,6 +46,8 @@ type Ledger struct {
 	epoch  int64
 	nodes  []nodeCount
 	totals map[Key]placement.Usage
+	// priorities are how many pods of each priority are in a count.
+	priorities map[Key]map[int32]int64
 	// saturated are the keys whose total had reached the largest number and lost a part: what is left must be added up again.
 	saturated []Key
 }
@@ -55,8 +57,8 @@ type nodeCount struct {
 	name       string
 	generation int64
 	usages     map[Key]placement.Usage
-	// lowest are the lowest priorities of the counted pods.
-	lowest map[Key]int32
+	// priorities are how many pods of each priority are in a count.
+	priorities map[Key]map[int32]int64
 }
 
 // Change tells what Sync found.
@@ -69,18 +71,17 @@ type Change struct {
 
 // New returns an empty ledger.
 func New() *Ledger {
-	return &Ledger{epoch: -1, totals: map[Key]placement.Usage{}}
+	return &Ledger{epoch: -1, totals: map[Key]placement.Usage{}, priorities: map[Key]map[int32]int64{}}
 }
 
 // Usage returns the count of a key. The result must not be changed.
 func (l *Ledger) Usage(key Key) placement.Usage { return l.totals[key] }
 
-// Lowest returns the lowest priority of the pods in a count. It looks at every node and is meant for the moment when a unit is found full. It returns
-// false when there are no pods.
+// Lowest returns the lowest priority of the pods in a count. It returns false when there are no pods.
 func (l *Ledger) Lowest(key Key) (int32, bool) {
 	lowest, found := int32(0), false
-	for i := range l.nodes {
-		if priority, ok := l.nodes[i].lowest[key]; ok && (!found || priority < lowest) {
+	for priority := range l.priorities[key] {
+		if !found || priority < lowest {
 			lowest, found = priority, true
 		}
 	}
@@ -91,7 +92,8 @@ func (l *Ledger) Lowest(key Key) (int32, bool) {
 // did not change.
 func (l *Ledger) Sync(epoch int64, snapshot Snapshot) Change {
 	if epoch != l.epoch {
-		l.epoch, l.nodes, l.totals = epoch, nil, map[Key]placement.Usage{}
+		l.epoch, l.nodes = epoch, nil
+		l.totals, l.priorities = map[Key]placement.Usage{}, map[Key]map[int32]int64{}
 	}
 	change := l.follow(snapshot)
 	l.addUpSaturated()
@@ -114,7 +116,7 @@ func (l *Ledger) follow(snapshot Snapshot) Change {
 			l.realign(snapshot)
 			return Change{Realigned: true}
 		}
-		l.subtract(l.nodes[i].usages)
+		l.subtract(&l.nodes[i])
 		l.nodes[i] = l.count(snapshot, i)
 		change.Nodes = append(change.Nodes, i)
 	}
@@ -136,11 +138,11 @@ func (l *Ledger) realign(snapshot Snapshot) {
 			l.nodes[i] = old
 			continue
 		}
-		l.subtract(old.usages)
+		l.subtract(&old)
 		l.nodes[i] = l.count(snapshot, i)
 	}
 	for _, gone := range known {
-		l.subtract(gone.usages)
+		l.subtract(&gone)
 	}
 }
 
@@ -150,29 +152,42 @@ func (l *Ledger) count(snapshot Snapshot, i int) nodeCount {
 	n := nodeCount{name: name, generation: generation}
 	snapshot.Count(i, func(key Key, pod Pod) {
 		if n.usages == nil {
-			n.usages, n.lowest = map[Key]placement.Usage{}, map[Key]int32{}
+			n.usages, n.priorities = map[Key]placement.Usage{}, map[Key]map[int32]int64{}
 		}
-		if lowest, ok := n.lowest[key]; !ok || pod.Priority < lowest {
-			n.lowest[key] = pod.Priority
+		if n.priorities[key] == nil {
+			n.priorities[key] = map[int32]int64{}
 		}
+		n.priorities[key][pod.Priority]++
 		n.usages[key] = n.usages[key].Add(pod.Requests)
 	})
 	for key, usage := range n.usages {
 		l.totals[key] = l.totals[key].Merge(usage)
+		if l.priorities[key] == nil {
+			l.priorities[key] = map[int32]int64{}
+		}
+		for priority, pods := range n.priorities[key] {
+			l.priorities[key][priority] += pods
+		}
 	}
 	return n
 }
 
 // subtract takes what a node had added out of the totals. Keys without pods are forgotten, so that the ledger does not grow with every group that
 // ever was.
-func (l *Ledger) subtract(usages map[Key]placement.Usage) {
-	for key, usage := range usages {
+func (l *Ledger) subtract(n *nodeCount) {
+	for key, usage := range n.usages {
+		for priority, pods := range n.priorities[key] {
+			if l.priorities[key][priority] -= pods; l.priorities[key][priority] == 0 {
+				delete(l.priorities[key], priority)
+			}
+		}
 		if slices.Contains(l.totals[key].Requests, math.MaxInt64) {
 			l.saturated = append(l.saturated, key)
 		}
 		rest := l.totals[key].Minus(usage)
 		if rest.Pods == 0 {
 			delete(l.totals, key)
+			delete(l.priorities, key)
 			continue
 		}
 		l.totals[key] = rest

@@ -132,6 +132,29 @@ func (t *Tickets) Expect(pods []Applicant) Moves {
 	return t.settle()
 }
 
+// Keep makes known a pod that has a slot whatever the others do: it has made one for itself by preemption.
+func (t *Tickets) Keep(a Applicant) {
+	pod := t.pods[a.UID]
+	if pod != nil && pod.state == stateTried {
+		return
+	}
+	if pod == nil {
+		pod = t.add(a)
+	}
+	t.release(pod)
+	unit := noUnit
+	if t.counts != nil {
+		unit = t.open(pod)
+	}
+	t.claim(pod, stateTried, unit)
+}
+
+// Full tells whether the counts alone keep a held pod out, and not the claims of others. It returns false while the counts are not known.
+func (t *Tickets) Full(uid types.UID) bool {
+	pod, ok := t.pods[uid]
+	return ok && t.counts != nil && t.policy.FullForAll(pod.Requests, func(unit int) placement.Usage { return t.counts[unit] })
+}
+
 // Sync tells the counts of the group by unit, as they were at a version. Counts of an older version are not taken.
 func (t *Tickets) Sync(version int64, counts []placement.Usage) Moves {
 	if version == t.version {
@@ -147,6 +170,7 @@ func (t *Tickets) SetLowest(lowest int32, ok bool) { t.lowest, t.hasLowest = low
 func (t *Tickets) Place(a Applicant, unit int) Moves {
 	t.Forget(a.UID)
 	if !t.hasLowest || a.Priority < t.lowest {
+		// Until the next counts: Sync is told the lowest of all.
 		t.lowest, t.hasLowest = a.Priority, true
 	}
 	if t.counts != nil {

@@ -20,6 +20,8 @@ type Policy struct {
 	Namespace string
 	Name      string
 	UID       types.UID
+	// Generation grows with every edit of the policy.
+	Generation int64
 	// Units are the units in order.
 	Units []Unit
 	// Refusal is empty for a policy that is acted on. Otherwise the pods that it governs wait, and this is the reason they are given.
@@ -46,6 +48,8 @@ func Compile(rp *v1alpha1.ResourcePolicy) *Policy {
 		Namespace: rp.Namespace,
 		Name:      rp.Name,
 		UID:       rp.UID,
+
+		Generation: rp.Generation,
 		created:   rp.CreationTimestamp.Time,
 		selector:  sortedLabels(rp.Spec.Selector),
 		tracked:   trackedResources(rp.Spec.Units),

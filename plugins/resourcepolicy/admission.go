@@ -18,6 +18,9 @@ type admission struct {
 	// wake retries pods, and held tells that pods are held now. They are called without the lock.
 	wake func(pods []*corev1.Pod)
 	held func(pods []*corev1.Pod)
+	// waits tells whether a pod still waits, by the informer's store, which is changed before any handler runs: the end of a pod that a ticket is given
+	// to is therefore seen either here or by forget.
+	waits func(pod *corev1.Pod) bool
 	// soon runs a function in another goroutine, which does not have the lock of the queue.
 	soon func(func())
 
@@ -33,11 +36,19 @@ func newAdmission() *admission {
 	return &admission{groups: map[groupKey]*group{}, members: map[types.UID]groupKey{}, heldAt: map[types.UID]time.Time{}}
 }
 
-// ask tells whether the pod may be tried.
+// ask tells whether the pod may be tried. A pod that asks again although it was tried, and of which nothing was heard since, has met an error: it comes
+// behind the others.
 func (a *admission) ask(policy *placement.Policy, groupName string, pod *corev1.Pod) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	g := a.enter(policy, groupName, pod)
+	if g == nil {
+		return true
+	}
+	if b, ok := g.blocked[pod.UID]; ok && b.trying {
+		delete(g.blocked, pod.UID)
+		a.passOn(g, g.tickets.Fail(pod.UID))
+	}
 	admitted := g.tickets.Ask(applicantOf(policy, pod))
 	a.noteHeld(pod.UID, !admitted)
 	return admitted
@@ -48,55 +59,62 @@ func (a *admission) expect(policy *placement.Policy, groupName string, pods []*c
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	applicants := make([]ledger.Applicant, 0, len(pods))
+	var g *group
 	for _, pod := range pods {
-		a.enter(policy, groupName, pod)
-		applicants = append(applicants, applicantOf(policy, pod))
+		if entered := a.enter(policy, groupName, pod); entered != nil {
+			g = entered
+			applicants = append(applicants, applicantOf(policy, pod))
+		}
 	}
-	// They ask next, whatever follows from it.
-	a.group(policy, groupName).tickets.Expect(applicants)
+	if g != nil {
+		// They ask next, whatever follows from it.
+		g.tickets.Expect(applicants)
+	}
 }
 
 // begin notes that the pod is about to be tried, and returns the version of what is known about its group. It must be called before the counts are read:
 // an event that frees a slot after that will find the pod.
 func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev1.Pod) int64 {
-	if !policy.HasCaps() {
-		return 0
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	g := a.group(policy, groupName)
-	g.blocked[pod.UID] = blockedPod{pod: pod, slot: true, unit: noUnit}
-	if g.tickets == nil {
+	g := a.block(policy, groupName, blockedPod{pod: pod, trying: true, slot: true, unit: noUnit})
+	if g == nil || g.tickets == nil {
 		return 0
 	}
 	return g.tickets.Version()
 }
 
-// sync tells the counts of a group by unit.
-func (a *admission) sync(policy *placement.Policy, groupName string, version int64, counts []placement.Usage) {
-	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Sync(version, counts) })
+// sync tells the counts of a group by unit, and the lowest priority among the counted pods. nominated are the pods that have made a slot for themselves.
+func (a *admission) sync(policy *placement.Policy, groupName string, known knowledge) {
+	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves {
+		for _, pod := range known.nominated {
+			if g := a.enter(policy, groupName, pod); g != nil {
+				t.Keep(applicantOf(policy, pod))
+			}
+		}
+		t.SetLowest(known.lowest, known.hasLowest)
+		return t.Sync(known.version, known.counts)
+	})
 }
 
-// lowest tells the lowest priority of the counted pods of a group.
-func (a *admission) lowest(policy *placement.Policy, groupName string, lowest int32, found bool) {
-	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves {
-		t.SetLowest(lowest, found)
-		return ledger.Moves{}
-	})
+// knowledge is what a cycle finds out about a group.
+type knowledge struct {
+	version   int64
+	counts    []placement.Usage
+	lowest    int32
+	hasLowest bool
+	nominated []*corev1.Pod
 }
 
 // ended tells how the attempt of a pod ended that was not placed.
 func (a *admission) ended(policy *placement.Policy, groupName string, pod *corev1.Pod, decision *placement.Decision) {
-	if !policy.HasCaps() {
-		return
-	}
 	unit := noUnit
 	if decision.Outcome == placement.Waiting {
 		unit = decision.Unit
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.group(policy, groupName).blocked[pod.UID] = blockedPod{pod: pod, slot: decision.PassedFull(), unit: unit}
+	a.block(policy, groupName, blockedPod{pod: pod, slot: decision.PassedFull(), unit: unit})
 }
 
 // filled tells what a group has in a unit after a placement. Pods that wait there for a node and find it full now may go on to the next unit (R6).
@@ -126,16 +144,25 @@ func (a *admission) placed(policy *placement.Policy, groupName string, pod *core
 
 // wait tells that the pod waits for a node.
 func (a *admission) wait(policy *placement.Policy, groupName string, pod *corev1.Pod) {
-	a.join(policy, groupName, pod)
-	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Wait(applicantOf(policy, pod)) })
+	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves { return t.Wait(applicantOf(policy, pod)) })
 }
 
 // hold tells that every unit was found full for the pod.
 func (a *admission) hold(policy *placement.Policy, groupName string, pod *corev1.Pod) {
-	a.join(policy, groupName, pod)
 	// From now on the tickets wake it.
 	a.unblock(groupKey{policy.UID, groupName}, pod.UID)
-	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Hold(applicantOf(policy, pod)) })
+	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves { return t.Hold(applicantOf(policy, pod)) })
+}
+
+// keep tells that the pod has made a slot for itself by preemption.
+func (a *admission) keep(policy *placement.Policy, groupName string, pod *corev1.Pod) {
+	a.mu.Lock()
+	a.block(policy, groupName, blockedPod{pod: pod, slot: true, unit: noUnit})
+	a.mu.Unlock()
+	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves {
+		t.Keep(applicantOf(policy, pod))
+		return ledger.Moves{}
+	})
 }
 
 // freed tells that a slot of a group may have become free.
@@ -188,13 +215,35 @@ func (a *admission) forget(pod types.UID) {
 	a.leave(pod)
 }
 
-// isHeld tells by which policy the pod is held, and since when; nil when it is not.
-func (a *admission) isHeld(pod types.UID) (*placement.Policy, time.Time) {
+// heldPod is why a pod is held.
+type heldPod struct {
+	policy *placement.Policy
+	since  time.Time
+	// full is true when the counts keep it out; otherwise the slots are kept for pods that are being tried or wait for a node.
+	full bool
+}
+
+// isHeld tells why the pod is held; false when it is not.
+func (a *admission) isHeld(pod types.UID) (heldPod, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	key, ok := a.members[pod]
 	if !ok || !a.groups[key].tickets.IsHeld(pod) {
-		return nil, time.Time{}
+		return heldPod{}, false
 	}
-	return a.groups[key].policy, a.heldAt[pod]
+	g := a.groups[key]
+	return heldPod{policy: g.policy, since: a.heldAt[pod], full: g.tickets.Full(pod)}, true
+}
+
+// heldPods returns all pods that are held.
+func (a *admission) heldPods() []*corev1.Pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var held []*corev1.Pod
+	for uid := range a.heldAt {
+		if key, ok := a.members[uid]; ok {
+			held = append(held, a.groups[key].pods[uid])
+		}
+	}
+	return held
 }

@@ -26,7 +26,7 @@ func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *
 		assumed := *pod
 		assumed.Spec.NodeName = nodeName
 		pl.fresh.drop(pod.UID)
-		pl.inflight.place(pod.UID, placed{unit: s.unit.ID, node: nodeName, pod: &assumed})
+		pl.inflight.place(placed{unit: s.unit.ID, node: nodeName, pod: &assumed})
 		pl.admission.placed(s.policy, s.view.group, pod, s.unit.Index)
 		pl.admission.filled(s.policy, s.view.group, s.unit.Index, s.usage.Add(s.view.requests))
 	}
@@ -41,6 +41,7 @@ func (pl *ResourcePolicy) Unreserve(_ context.Context, state fwk.CycleState, pod
 		return
 	}
 	pl.inflight.undo(pod.UID)
+	pl.admission.leave(pod.UID)
 	pl.fresh.undo(pl.podLister, pod, nodeName)
 	pl.admission.freed(groupKey{s.policy.UID, s.view.group})
 }

@@ -77,7 +77,7 @@ var _ placement.View = &view{}
 // Usage returns what the pod's group has in the unit: bound, assumed, and kept for pods of at least its priority that have preempted others.
 func (v *view) Usage(unit int) placement.Usage {
 	usage := v.counted(unit)
-	if kept := v.pl.inflight.nominatedIn(v.slot(unit), v.pod.UID); kept.Pods > 0 {
+	if kept := v.pl.inflight.nominatedIn(v.slot(unit)); kept.Pods > 0 {
 		return usage.Merge(kept)
 	}
 	return usage
@@ -153,7 +153,7 @@ func (v *view) Nominated(unit int) bool {
 	}
 	for _, info := range node.GetPods() {
 		other := info.GetPod()
-		if preemption.PodTerminatingByPreemption(other) && corev1helpers.PodPriority(other) < corev1helpers.PodPriority(v.pod) {
+		if n.victims[other.UID] || !ok && preemption.PodTerminatingByPreemption(other) && corev1helpers.PodPriority(other) < corev1helpers.PodPriority(v.pod) {
 			return true
 		}
 	}
@@ -179,6 +179,7 @@ func (v *view) mayPreemptAnywhere() bool {
 // slot describes the pod's place in a unit.
 func (v *view) slot(unit int) nomination {
 	return nomination{
+		pod:    v.pod,
 		policy: string(v.policy.UID), group: v.group, unit: v.policy.Units[unit].ID,
 		priority: corev1helpers.PodPriority(v.pod), usage: placement.Usage{}.Add(v.requests),
 	}

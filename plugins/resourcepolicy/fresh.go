@@ -4,11 +4,19 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+)
+
+const (
+	// freshFor is how long a pod is remembered while no governed pod is tried; by then the snapshot has caught up.
+	freshFor = time.Minute
+	// freshMost is how many pods are remembered before the old ones are looked for.
+	freshMost = 1000
 )
 
 // fresh are bound pods of which the informer has told that they may count for less than before, and for which the scheduler's snapshot may still be
@@ -31,6 +39,7 @@ type fresh struct {
 type freshPod struct {
 	node string
 	pod  *corev1.Pod
+	told time.Time
 }
 
 func newFresh() *fresh { return &fresh{pods: map[types.UID]freshPod{}, generation: -1 << 62} }
@@ -39,11 +48,14 @@ func newFresh() *fresh { return &fresh{pods: map[types.UID]freshPod{}, generatio
 func (f *fresh) add(pod *corev1.Pod, gone bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if gone {
-		f.pods[pod.UID] = freshPod{node: pod.Spec.NodeName}
-		return
+	newest := freshPod{node: pod.Spec.NodeName, told: time.Now()}
+	if !gone {
+		newest.pod = pod
 	}
-	f.pods[pod.UID] = freshPod{node: pod.Spec.NodeName, pod: pod}
+	f.pods[pod.UID] = newest
+	if len(f.pods) >= freshMost {
+		maps.DeleteFunc(f.pods, func(_ types.UID, p freshPod) bool { return newest.told.Sub(p.told) > freshFor })
+	}
 }
 
 // undo tells that the binding of an assumed pod failed. Nothing is done when the informer shows the pod bound: the API server had done it nevertheless.
@@ -54,7 +66,7 @@ func (f *fresh) undo(pods corelisters.PodLister, pod *corev1.Pod, node string) {
 	if shown, err := pods.Pods(pod.Namespace).Get(pod.Name); err == nil && shown.UID == pod.UID && shown.Spec.NodeName != "" {
 		return
 	}
-	f.pods[pod.UID] = freshPod{node: node}
+	f.pods[pod.UID] = freshPod{node: node, told: time.Now()}
 }
 
 // update replaces the version of a pod that is known already.

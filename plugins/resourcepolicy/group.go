@@ -32,23 +32,35 @@ type group struct {
 // blockedPod is a pod that a change of the counts may help.
 type blockedPod struct {
 	pod *corev1.Pod
+	// trying is true until its attempt has ended.
+	trying bool
 	// slot is true when a full unit was in its way, or its attempt has not ended yet.
 	slot bool
 	// unit is where it waits for a node, or noUnit. When that unit becomes full, the pod may go on (R6).
 	unit int
 }
 
-// tell tells the tickets of a group something, and acts on what follows from it.
+// tell tells the tickets of a group something, and acts on what follows from it. Nothing is told by a cycle that began before an edit of the policy.
 func (a *admission) tell(policy *placement.Policy, groupName string, what func(*ledger.Tickets) ledger.Moves) {
 	a.mu.Lock()
 	g, ok := a.groups[groupKey{policy.UID, groupName}]
-	if !ok || g.tickets == nil || g.policy != policy {
+	if !ok || g.tickets == nil || g.policy.Generation != policy.Generation {
 		a.mu.Unlock()
 		return
 	}
 	free, held := a.podsOf(g, what(g.tickets))
 	a.mu.Unlock()
 	a.apply(free, held)
+}
+
+// tellOf is tell about a pod that still waits.
+func (a *admission) tellOf(policy *placement.Policy, groupName string, pod *corev1.Pod, what func(*ledger.Tickets) ledger.Moves) {
+	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves {
+		if a.enter(policy, groupName, pod) == nil {
+			return ledger.Moves{}
+		}
+		return what(t)
+	})
 }
 
 func (a *admission) apply(free, held []*corev1.Pod) {
@@ -60,22 +72,30 @@ func (a *admission) apply(free, held []*corev1.Pod) {
 	}
 }
 
-// join gives a pod a place in the group.
-func (a *admission) join(policy *placement.Policy, groupName string, pod *corev1.Pod) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.enter(policy, groupName, pod)
-}
-
-// enter gives a pod a place in the group, and takes the one that it had elsewhere. The caller has the lock.
+// enter gives a pod a place in the group, and takes the one that it had elsewhere. It returns nil for a pod that waits no more. The caller has the lock.
 func (a *admission) enter(policy *placement.Policy, groupName string, pod *corev1.Pod) *group {
 	key := groupKey{policy.UID, groupName}
 	if old, ok := a.members[pod.UID]; ok && old != key {
 		a.remove(old, pod.UID)
 	}
 	g := a.group(policy, groupName)
+	if g == nil || !a.waits(pod) {
+		return nil
+	}
 	g.pods[pod.UID] = pod
 	a.members[pod.UID] = key
+	return g
+}
+
+// block notes what may help a pod. It returns nil for a pod that waits no more, and for a policy without caps. The caller has the lock.
+func (a *admission) block(policy *placement.Policy, groupName string, b blockedPod) *group {
+	if !policy.HasCaps() || !a.waits(b.pod) {
+		return nil
+	}
+	g := a.group(policy, groupName)
+	if g != nil {
+		g.blocked[b.pod.UID] = b
+	}
 	return g
 }
 
@@ -95,10 +115,15 @@ func (a *admission) remove(key groupKey, pod types.UID) {
 	delete(a.heldAt, pod)
 	g := a.groups[key]
 	delete(g.pods, pod)
-	if free, held := a.podsOf(g, g.tickets.Fail(pod)); len(free)+len(held) > 0 {
+	a.passOn(g, g.tickets.Fail(pod))
+	a.dropIfEmpty(key, g)
+}
+
+// passOn acts on moves in another goroutine. The caller has the lock, and may have that of the queue.
+func (a *admission) passOn(g *group, moves ledger.Moves) {
+	if free, held := a.podsOf(g, moves); len(free)+len(held) > 0 {
 		a.soon(func() { a.apply(free, held) })
 	}
-	a.dropIfEmpty(key, g)
 }
 
 func (a *admission) unblock(key groupKey, pod types.UID) {
@@ -117,12 +142,16 @@ func (a *admission) dropIfEmpty(key groupKey, g *group) {
 	}
 }
 
-// group returns a group. After an edit of the policy it begins anew: the edit has made every waiting pod ask again. The caller has the lock.
+// group returns a group. After an edit of the policy it begins anew: the edit has made every waiting pod ask again. It returns nil for an older policy: a
+// cycle that began before the edit has nothing to say any more. The caller has the lock.
 func (a *admission) group(policy *placement.Policy, groupName string) *group {
 	key := groupKey{policy.UID, groupName}
 	g := a.groups[key]
-	if g != nil && g.policy == policy {
+	if g != nil && g.policy.Generation == policy.Generation {
 		return g
+	}
+	if g != nil && g.policy.Generation > policy.Generation {
+		return nil
 	}
 	blocked := map[types.UID]blockedPod{}
 	if g != nil {

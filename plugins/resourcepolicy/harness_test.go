@@ -60,6 +60,9 @@ func newTestPlugin(t *testing.T, nodes []*wrappers.Node, policies ...*wrappers.P
 	}
 	pl := NewSet().pl
 	pl.setUp(ktesting.NewLogger(t, ktesting.DefaultConfig), h)
+	// The pods of these tests are not in the store.
+	pl.admission.waits = func(*corev1.Pod) bool { return true }
+	pl.inflight.waits = pl.admission.waits
 	pl.policies = fixedSource{placement.NewPolicies().WithNamespace("default", compiled)}
 	if err := pl.pods.AddIndexers(cache.Indexers{indexWaiting: waitingNamespace, indexNode: boundNode}); err != nil {
 		t.Fatal(err)

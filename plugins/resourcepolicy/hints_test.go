@@ -61,7 +61,7 @@ func TestUndecidedHint(t *testing.T) {
 	event.want = fwk.Queue
 	runHints(t, map[string]hintCase{"a filter refused the pod in a unit that its last attempt did not look at": event},
 		func(pl *ResourcePolicy) fwk.QueueingHintFn {
-			pl.inflight.setUndecided("waiting", true)
+			pl.inflight.setUndecided(webPod("waiting").Obj(), true)
 			return pl.isUndecided
 		})
 }

@@ -20,6 +20,9 @@ const whateverIsFreed = -1
 // inflight is what the plugin remembers of pods between their attempts and until their binding is seen. It may be used by any goroutine; no I/O
 // happens under its lock. What a restart loses of it is read from the pods again: the unit from its record, the clocks from the PodScheduled message.
 type inflight struct {
+	// waits tells whether a pod still waits, by the informer's store: nothing is remembered of one whose end the handlers have seen already.
+	waits func(pod *corev1.Pod) bool
+
 	mu sync.Mutex
 	// placed are pods that are assumed: the snapshot shows such a pod on its node before the annotation that records its unit has come back from the API
 	// server.
@@ -56,25 +59,31 @@ type walk struct {
 
 // nomination is the slot of a pod that has preempted others.
 type nomination struct {
+	pod           *corev1.Pod
 	policy, group string
 	unit, node    string
 	priority      int32
 	usage         placement.Usage
+	// victims are the pods that it preempts.
+	victims map[types.UID]bool
 }
 
-func newInflight() *inflight {
+func newInflight(waits func(*corev1.Pod) bool) *inflight {
 	return &inflight{
+		waits:  waits,
 		placed: map[types.UID]placed{}, walks: map[types.UID]walk{}, clocks: map[types.UID]map[string]time.Time{},
 		nominations: map[types.UID]nomination{}, told: map[types.UID]bool{}, undecided: map[types.UID]bool{},
 	}
 }
 
 // place remembers the unit of a pod that was assumed.
-func (f *inflight) place(pod types.UID, p placed) {
+func (f *inflight) place(p placed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.placed[pod] = p
-	delete(f.nominations, pod)
+	delete(f.nominations, p.pod.UID)
+	if f.waits(p.pod) {
+		f.placed[p.pod.UID] = p
+	}
 }
 
 // undo remembers that the binding of a pod failed. The unit stays known: the API server may have bound the pod nevertheless.
@@ -165,6 +174,9 @@ func (f *inflight) clock(pod *corev1.Pod, unit *placement.Unit, start time.Time)
 			return start
 		}
 	}
+	if !f.waits(pod) {
+		return since
+	}
 	if f.clocks[pod.UID] == nil {
 		f.clocks[pod.UID] = map[string]time.Time{}
 	}
@@ -173,10 +185,25 @@ func (f *inflight) clock(pod *corev1.Pod, unit *placement.Unit, start time.Time)
 }
 
 // nominate keeps a slot for a pod that preempts others.
-func (f *inflight) nominate(pod types.UID, n nomination) {
+func (f *inflight) nominate(n nomination) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.nominations[pod] = n
+	if f.waits(n.pod) {
+		f.nominations[n.pod.UID] = n
+	}
+}
+
+// nominees returns the pods of a group that have made a slot for themselves.
+func (f *inflight) nominees(policy, group string) []*corev1.Pod {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var pods []*corev1.Pod
+	for _, n := range f.nominations {
+		if n.policy == policy && n.group == group {
+			pods = append(pods, n.pod)
+		}
+	}
+	return pods
 }
 
 // nominated returns the nomination of a pod.
@@ -196,13 +223,13 @@ func (f *inflight) dropNomination(pod types.UID) bool {
 	return ok
 }
 
-// nominatedIn adds up the slots that other pods of at least the priority have in a unit.
-func (f *inflight) nominatedIn(slot nomination, but types.UID) placement.Usage {
+// nominatedIn adds up the slots like this one that other pods of at least its priority have.
+func (f *inflight) nominatedIn(slot nomination) placement.Usage {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var usage placement.Usage
 	for uid, n := range f.nominations {
-		if uid != but && n.policy == slot.policy && n.group == slot.group && n.unit == slot.unit && n.priority >= slot.priority {
+		if uid != slot.pod.UID && n.policy == slot.policy && n.group == slot.group && n.unit == slot.unit && n.priority >= slot.priority {
 			usage = usage.Merge(n.usage)
 		}
 	}
@@ -210,13 +237,13 @@ func (f *inflight) nominatedIn(slot nomination, but types.UID) placement.Usage {
 }
 
 // setUndecided remembers whether other plugins' filters refused the pod in units that its last attempt did not look at.
-func (f *inflight) setUndecided(pod types.UID, undecided bool) {
+func (f *inflight) setUndecided(pod *corev1.Pod, undecided bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if undecided {
-		f.undecided[pod] = true
+	if undecided && f.waits(pod) {
+		f.undecided[pod.UID] = true
 	} else {
-		delete(f.undecided, pod)
+		delete(f.undecided, pod.UID)
 	}
 }
 

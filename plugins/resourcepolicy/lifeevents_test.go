@@ -204,6 +204,7 @@ func (l *life) editPolicy() {
 		units[i].Max = new(l.random.Int32N(4))
 	}
 	l.spec.Spec.Units = append([]v1alpha1.Unit{}, units...)
+	l.spec.Generation++
 	l.setPolicy()
 	pods := map[string]*v1Pod{}
 	for _, pod := range l.unbound() {

@@ -109,6 +109,7 @@ func (l *life) restart() {
 	l.pl, l.handle = newTestPlugin(l.t, nil)
 	l.pl.later = func(_ time.Duration, f func()) { l.toPlugin = append(l.toPlugin, f) }
 	l.handle.onActivate = l.activate
+	l.pl.admission.waits, l.pl.inflight.waits = l.pl.waits, l.pl.waits
 	l.setPolicy()
 	for _, name := range slices.Sorted(maps.Keys(l.nodes)) {
 		l.cacheNode(l.nodes[name])

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
+
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 )
 
 const (
@@ -19,6 +21,8 @@ const (
 	noticeDelay = time.Second
 	// noticeRetry is the wait before a write to the API server is tried again.
 	noticeRetry = time.Second
+	// maxNote is the longest note of an event (k8s.io/api/events/v1).
+	maxNote = 1024
 	// EventHeld is the reason of the event that tells that a pod is held.
 	EventHeld = "Held"
 )
@@ -59,36 +63,56 @@ func (n *notices) run(ctx context.Context, pl *ResourcePolicy) {
 	}
 }
 
-// give tells that a pod is held, if it still is.
+// give tells that a pod is held, if it still is. A scheduler that does not schedule yet, because another one is the leader, has nothing to say.
 func (n *notices) give(ctx context.Context, pl *ResourcePolicy, key types.NamespacedName) {
+	if !pl.active.Load() {
+		return
+	}
 	logger := klog.FromContext(ctx)
 	pod, err := pl.podLister.Pods(key.Namespace).Get(key.Name)
 	if err != nil || pod.Spec.NodeName != "" {
 		return
 	}
-	policy, since := pl.admission.isHeld(pod.UID)
-	if policy == nil {
+	held, ok := pl.admission.isHeld(pod.UID)
+	if !ok {
 		pl.inflight.setTold(pod.UID, false)
 		return
 	}
-	if rest := noticeDelay - time.Since(since); rest > 0 && !looksUnschedulable(pod) {
+	if rest := noticeDelay - time.Since(held.since); rest > 0 && !looksUnschedulable(pod) {
 		n.queue.AddAfter(key, rest) // It was let go and is held again.
 		return
 	}
-	message := fmt.Sprintf("held by ResourcePolicy %s: %s", policy.Name, policy.HeldMessage(vector(policy, pod), func(unit int) time.Time { return pl.inflight.clock(pod, &policy.Units[unit], time.Time{}) }))
+	message := held.message(pl, pod)
 	if !pl.inflight.setTold(pod.UID, true) {
-		pl.handle.EventRecorder().WithLogger(logger).Eventf(pod, nil, corev1.EventTypeNormal, EventHeld, "Scheduling", "%s", message)
+		note := message
+		if len(note) > maxNote {
+			note = note[:maxNote-3] + "..."
+		}
+		pl.handle.EventRecorder().WithLogger(logger).Eventf(pod, nil, corev1.EventTypeNormal, EventHeld, "Scheduling", "%s", note)
 	}
 	if scheduledMessage(pod) == message && !looksUnschedulable(pod) {
 		return
 	}
-	if err := pl.patchHeld(ctx, pod, message); err != nil && !apierrors.IsNotFound(err) {
+	err = pl.patchHeld(ctx, pod, message)
+	switch {
+	case err == nil, apierrors.IsNotFound(err):
+	case apierrors.IsConflict(err) || !isAnswer(err):
 		// After a conflict the informer is about to show the newer pod.
-		if !apierrors.IsConflict(err) {
-			logger.Error(err, "Telling that a pod is held", "pod", klog.KObj(pod))
-		}
 		n.queue.AddAfter(key, noticeRetry)
+	default:
+		logger.Error(err, "Telling that a pod is held", "pod", klog.KObj(pod))
 	}
+}
+
+// message explains why a pod is held.
+func (h *heldPod) message(pl *ResourcePolicy, pod *corev1.Pod) string {
+	why := "every slot that is free is kept for a pod that is being tried, or waits for a node"
+	if h.full {
+		why = h.policy.HeldMessage(vector(h.policy, pod), func(unit int) time.Time {
+			return pl.inflight.clock(pod, &h.policy.Units[unit], time.Time{})
+		})
+	}
+	return v1alpha1.HeldMessagePrefix + h.policy.Name + ": " + why
 }
 
 // patchHeld makes a held pod look held. The version in the patch keeps it from touching a pod that was bound meanwhile.

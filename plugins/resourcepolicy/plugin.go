@@ -16,15 +16,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
-	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultpreemption"
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/placement"
@@ -57,7 +58,9 @@ type ResourcePolicy struct {
 	admission    *admission
 	timers       *timers
 	notices      *notices
-	preemption   *defaultpreemption.DefaultPreemption
+	preemption   *preemptor
+	// active is true from the first cycle on: of several schedulers only the leader has cycles, and the others must not write.
+	active atomic.Bool
 	// later runs a function in a goroutine of its own after a while.
 	later func(time.Duration, func())
 
@@ -112,7 +115,7 @@ func (s *Set) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk
 		return nil, fmt.Errorf("watching ResourcePolicies: %w", err)
 	}
 	pl.policies = source
-	if pl.preemption, err = newPreemption(ctx, handle); err != nil {
+	if pl.preemption, err = newPreemption(ctx, handle, func(pod types.UID) { pl.inflight.dropNomination(pod) }); err != nil {
 		return nil, err
 	}
 	if err := pl.watch(); err != nil {
@@ -130,8 +133,8 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	pl.nodes, pl.nodeInformer = core.Nodes().Lister(), core.Nodes().Informer()
 	pl.pods, pl.podLister = core.Pods().Informer(), core.Pods().Lister()
 	pl.owners = newOwners(handle.SharedInformerFactory())
-	pl.inflight, pl.fresh, pl.admission = newInflight(), newFresh(), newAdmission()
-	pl.admission.wake = pl.wake
+	pl.inflight, pl.fresh, pl.admission = newInflight(pl.waits), newFresh(), newAdmission()
+	pl.admission.wake, pl.admission.waits = pl.wake, pl.waits
 	pl.admission.held = func(pods []*corev1.Pod) {
 		for _, pod := range pods {
 			pl.notices.add(pod)
@@ -142,6 +145,22 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	pl.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	pl.counts, pl.index = ledger.New(), newNodeIndex()
 	pl.departed = &departed{pods: pl.pods.GetIndexer()}
+}
+
+// becomeActive notes that this scheduler has cycles. What it kept to itself until now is told.
+func (pl *ResourcePolicy) becomeActive() {
+	if !pl.active.CompareAndSwap(false, true) {
+		return
+	}
+	for _, pod := range pl.admission.heldPods() {
+		pl.notices.add(pod)
+	}
+}
+
+// waits tells whether a pod is neither bound nor deleted, by the informer's store.
+func (pl *ResourcePolicy) waits(pod *corev1.Pod) bool {
+	shown, err := pl.podLister.Pods(pod.Namespace).Get(pod.Name)
+	return err == nil && shown.UID == pod.UID && shown.Spec.NodeName == "" && shown.DeletionTimestamp == nil
 }
 
 // Name returns the name of the plugin.

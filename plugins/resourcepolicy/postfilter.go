@@ -29,6 +29,10 @@ func (pl *ResourcePolicy) PostFilter(
 		}
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
+	if refusedBefore(statuses) {
+		pl.admission.leave(pod.UID)
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+	}
 	s.view.walk = s.view.walk.on()
 	if s.outcome == placement.Placed {
 		s.view.walk.fail(s.unit.ID, s.nodes.freed)
@@ -49,11 +53,23 @@ func (pl *ResourcePolicy) PostFilter(
 	}
 }
 
+// refusedBefore tells whether another plugin refused the pod in PreFilter, before any node was looked at, so that another unit would not help it. The
+// framework gives the status of that plugin to every node.
+func refusedBefore(statuses fwk.NodeToStatusReader) bool {
+	if statuses == nil {
+		return false
+	}
+	// No node has the empty name.
+	by := statuses.Get("").Plugin()
+	return by != "" && by != Name
+}
+
 // goOn sends the pod on to the unit of the decision in its next attempt.
 func (pl *ResourcePolicy) goOn(ctx context.Context, s *cycleState, pod *corev1.Pod, decision *placement.Decision) (*fwk.PostFilterResult, *fwk.Status) {
 	logger := klog.FromContext(ctx)
 	logger.V(4).Info("Moving pod on to the next unit", "pod", klog.KObj(pod), "unit", s.policy.Units[decision.Unit].ID)
 	pl.inflight.keepWalk(pod.UID, s.view.walk)
+	pl.admission.ended(s.policy, s.view.group, pod, decision)
 	// While the pod is in its cycle, Activate can only make it follow after its backoff. The start of the next cycle activates it again.
 	pl.handle.Activate(logger, map[string]*corev1.Pod{string(pod.UID): pod})
 	pl.walkers = append(pl.walkers, pod)
@@ -88,7 +104,7 @@ func (pl *ResourcePolicy) giveUp(
 			}
 		}
 	}
-	pl.inflight.setUndecided(pod.UID, len(s.view.walk.unfit) > 0)
+	pl.inflight.setUndecided(pod, len(s.view.walk.unfit) > 0)
 	pl.attemptEnded(s, decision)
 	var result *fwk.PostFilterResult
 	if decision.Outcome != placement.Waiting {

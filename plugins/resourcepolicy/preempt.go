@@ -3,8 +3,11 @@ package resourcepolicy
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/klog/v2"
@@ -19,21 +22,66 @@ import (
 
 // newPreemption returns upstream's preemption with its default arguments, for governed pods (R8). Upstream activates a preemptor after its asynchronous
 // evictions only when one failed or no deletion event will follow; when the last victim had gone already, no event follows either, and the preemptor
-// sleeps until the five-minute flush (kubernetes/kubernetes#141694). Here it is always activated.
-func newPreemption(ctx context.Context, handle fwk.Handle) (*defaultpreemption.DefaultPreemption, error) {
+// sleeps until the five-minute flush (kubernetes/kubernetes#141694). Here it is always activated; until all victims have left the snapshot it then waits.
+// failed is called with the preemptor when an eviction failed.
+func newPreemption(ctx context.Context, handle fwk.Handle, failed func(types.UID)) (*preemptor, error) {
 	args := &schedulerconfig.DefaultPreemptionArgs{MinCandidateNodesPercentage: 10, MinCandidateNodesAbsolute: 100}
 	p, err := defaultpreemption.New(ctx, args, handle, feature.NewSchedulerFeaturesFromGates(utilfeature.DefaultFeatureGate))
 	if err != nil {
 		return nil, fmt.Errorf("creating the preemption of governed pods: %w", err)
 	}
+	selection := &selection{Interface: p, victims: map[string][]*corev1.Pod{}}
+	p.Evaluator.Interface = selection
 	evict := p.Executor.PreemptPod
 	p.Executor.PreemptPod = func(
 		ctx context.Context, c preemption.Candidate, preemptor preemption.ExecutorPreemptor, victim *corev1.Pod, plugin string,
 	) (bool, error) {
 		_, err := evict(ctx, c, preemptor, victim, plugin)
+		if err != nil {
+			failed(preemptor.UID())
+		}
 		return true, err
 	}
-	return p, nil
+	return &preemptor{DefaultPreemption: p, selection: selection}, nil
+}
+
+// preemptor is upstream's preemption, and which pods it chose.
+type preemptor struct {
+	*defaultpreemption.DefaultPreemption
+	selection *selection
+}
+
+// selection remembers the victims on each node that the last simulation found: upstream tells only the node that it chose. The simulation runs on many
+// nodes at once.
+type selection struct {
+	preemption.Interface
+	mu      sync.Mutex
+	victims map[string][]*corev1.Pod
+}
+
+// SelectVictimsOnNode is upstream's.
+func (s *selection) SelectVictimsOnNode(
+	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo, possible []*preemption.DomainVictim, budgets []*policyv1.PodDisruptionBudget,
+) ([]*corev1.Pod, int, *fwk.Status) {
+	victims, violations, status := s.Interface.SelectVictimsOnNode(ctx, state, pod, node, possible, budgets)
+	if status.IsSuccess() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.victims[node.Node().Name] = victims
+	}
+	return victims, violations, status
+}
+
+// take returns the victims on a node, and forgets those of all nodes.
+func (s *selection) take(node string) map[types.UID]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	victims := map[types.UID]bool{}
+	for _, pod := range s.victims[node] {
+		victims[pod.UID] = true
+	}
+	clear(s.victims)
+	return victims
 }
 
 // PreEnqueue keeps a governed pod out of the queue while the pods that it preempts are being evicted, as DefaultPreemption does for others.
@@ -55,11 +103,13 @@ func (pl *ResourcePolicy) preemptIn(
 	switch {
 	case status.IsSuccess():
 		slot := s.view.slot(unit)
-		slot.node = result.NominatedNodeName
-		pl.inflight.nominate(pod.UID, slot)
+		slot.node, slot.victims = result.NominatedNodeName, pl.preemption.selection.take(result.NominatedNodeName)
+		pl.inflight.nominate(slot)
+		pl.admission.keep(s.policy, s.view.group, pod)
 		klog.FromContext(ctx).V(3).Info("Preempting for pod", "pod", klog.KObj(pod), "unit", s.unit.ID, "node", slot.node)
 		return result, status
 	case status.Code() == fwk.Error:
+		pl.admission.leave(pod.UID)
 		return nil, status
 	case result == nil:
 		// Pods that this one preempted before have still to end.

@@ -27,7 +27,7 @@ func (*Admission) Name() string { return AdmissionName }
 
 // PreEnqueue holds a governed pod while every unit is full, counted with the pods that are being tried. It does no I/O: the queue is locked.
 func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status {
-	if p.pl.policies == nil || len(pod.Spec.SchedulingGates) > 0 || !p.pl.PreEnqueue(ctx, pod).IsSuccess() {
+	if p.pl.policies == nil || othersMayKeepOut(pod) || !p.pl.PreEnqueue(ctx, pod).IsSuccess() {
 		// A pod that another plugin keeps out must not have a ticket.
 		return nil
 	}
@@ -42,6 +42,12 @@ func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status
 	}
 	p.pl.notices.add(pod)
 	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("every unit of ResourcePolicy %s is full: the pod is held", policy.Name))
+}
+
+// othersMayKeepOut tells whether another plugin may keep the pod out of the queue: for a gate, a resource claim that does not exist yet, or its pod group.
+// The plugins are asked in any order. Such pods are not held: they are tried, and look unschedulable when every unit is full.
+func othersMayKeepOut(pod *corev1.Pod) bool {
+	return len(pod.Spec.SchedulingGates) > 0 || len(pod.Spec.ResourceClaims) > 0 || pod.Spec.SchedulingGroup != nil
 }
 
 // expect tells the tickets which pods are about to ask: the queue wakes them in any order.
@@ -68,8 +74,7 @@ func (pl *ResourcePolicy) expect(pods []*corev1.Pod) {
 
 // isWaiting tells whether a pod that is not bound will ask when it is woken: it is this scheduler's, not assumed, and no gate keeps it out.
 func (pl *ResourcePolicy) isWaiting(pod *corev1.Pod) bool {
-	return pod.Spec.SchedulerName == pl.handle.ProfileName() && len(pod.Spec.SchedulingGates) == 0 && pod.DeletionTimestamp == nil &&
-		pl.inflight.node(pod.UID) == ""
+	return pod.Spec.SchedulerName == pl.handle.ProfileName() && !othersMayKeepOut(pod) && pl.inflight.node(pod.UID) == ""
 }
 
 // EventsToRegister returns nothing: a held pod is woken by the ResourcePolicy plugin when a slot is free.

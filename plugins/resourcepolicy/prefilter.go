@@ -17,6 +17,7 @@ import (
 func (pl *ResourcePolicy) PreFilter(
 	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo,
 ) (*fwk.PreFilterResult, *fwk.Status) {
+	pl.becomeActive()
 	pl.wakeWalkers(klog.FromContext(ctx))
 	policies := pl.policies.Policies()
 	policy := policies.Governing(pod.Namespace, pod.Labels)
@@ -124,18 +125,13 @@ func (pl *ResourcePolicy) syncAdmission(s *cycleState, version int64) {
 	if !s.policy.CanHold() {
 		return
 	}
-	counts := make([]placement.Usage, len(s.policy.Units))
-	for i := range counts {
-		counts[i] = s.view.counted(i)
-	}
-	lowest, found := int32(0), false
-	if s.outcome == placement.Held {
-		for i := range counts {
-			if priority, ok := pl.counts.Lowest(ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: i}); ok && (!found || priority < lowest) {
-				lowest, found = priority, true
-			}
+	known := knowledge{version: version, counts: make([]placement.Usage, len(s.policy.Units))}
+	for i := range known.counts {
+		known.counts[i] = s.view.counted(i)
+		if lowest, ok := pl.counts.Lowest(ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: i}); ok && (!known.hasLowest || lowest < known.lowest) {
+			known.lowest, known.hasLowest = lowest, true
 		}
-		pl.admission.lowest(s.policy, s.view.group, lowest, found)
 	}
-	pl.admission.sync(s.policy, s.view.group, version, counts)
+	known.nominated = pl.inflight.nominees(string(s.policy.UID), s.view.group)
+	pl.admission.sync(s.policy, s.view.group, known)
 }

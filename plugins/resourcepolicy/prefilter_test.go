@@ -82,7 +82,7 @@ func TestWhatCounts(t *testing.T) {
 			nodes := []*wrappers.Node{machine("a1", "a")}
 			pl, _ := newTestPlugin(t, nodes, policy)
 			if tc.inflight != "" {
-				pl.inflight.place(tc.pod.UID, placed{unit: tc.inflight, node: "a1", pod: webPod("inflight").Obj()})
+				pl.inflight.place(placed{unit: tc.inflight, node: "a1", pod: tc.pod.Obj()})
 			}
 			if _, got, reason := preFilter(t, pl, webPod("new"), infos(t, nodes, tc.pod.Node("a1"))); got != tc.want {
 				t.Errorf("unit = %d (%s), want %d", got, reason, tc.want)
@@ -94,7 +94,7 @@ func TestWhatCounts(t *testing.T) {
 func TestInflightIsForgottenWhenTheBindingIsSeen(t *testing.T) {
 	nodes := []*wrappers.Node{machine("a1", "a")}
 	pl, _ := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS()))
-	pl.inflight.place("old", placed{unit: "ecs", node: "a1", pod: webPod("old").Obj()})
+	pl.inflight.place(placed{unit: "ecs", node: "a1", pod: webPod("old").Obj()})
 	preFilter(t, pl, webPod("new"), infos(t, nodes, webPod("old").Node("a1")))
 	if pl.inflight.unit("old") == "" {
 		t.Error("the unit of a pod whose binding was not seen is forgotten")

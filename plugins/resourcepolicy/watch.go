@@ -66,7 +66,7 @@ func (pl *ResourcePolicy) podUpdated(before, after *corev1.Pod) {
 	default:
 		pl.fresh.update(after, false)
 		if key, ok := pl.frees(before, after); ok {
-			pl.fresh.add(after, false)
+			pl.tellFresh(after, false)
 			pl.admission.freed(key)
 		}
 	}
@@ -81,10 +81,11 @@ func (pl *ResourcePolicy) waitingPodUpdated(before, after *corev1.Pod) {
 	if !maps.Equal(before.Labels, after.Labels) {
 		// It may have another policy now, or another group.
 		pl.admission.forget(after.UID)
+		pl.inflight.forgetWaiting(after.UID)
 		pl.wake([]*corev1.Pod{after})
 	}
 	if looksUnschedulable(after) && !looksUnschedulable(before) {
-		if policy, _ := pl.admission.isHeld(after.UID); policy != nil {
+		if _, held := pl.admission.isHeld(after.UID); held {
 			pl.notices.add(after)
 		}
 	}
@@ -99,8 +100,15 @@ func (pl *ResourcePolicy) podDeleted(pod *corev1.Pod) {
 	pl.inflight.forgetAll(pod.UID)
 	pl.fresh.update(pod, true)
 	if key, ok := pl.slotOf(pod); ok {
-		pl.fresh.add(pod, true)
+		pl.tellFresh(pod, true)
 		pl.admission.freed(key)
+	}
+}
+
+// tellFresh tells what the snapshot may not show yet. Before the first cycle there is no snapshot to be behind.
+func (pl *ResourcePolicy) tellFresh(pod *corev1.Pod, gone bool) {
+	if pl.active.Load() {
+		pl.fresh.add(pod, gone)
 	}
 }
 
@@ -115,7 +123,7 @@ func (pl *ResourcePolicy) podGone(pod *corev1.Pod) {
 	if node != "" {
 		assumed := pod.DeepCopy()
 		assumed.Spec.NodeName = node
-		pl.fresh.add(assumed, true)
+		pl.tellFresh(assumed, true)
 	}
 	if key, ok := pl.groupOf(pod); ok {
 		pl.admission.freed(key)

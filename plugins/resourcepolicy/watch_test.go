@@ -20,6 +20,7 @@ func hold(t *testing.T, pl *ResourcePolicy, pod *wrappers.Pod, others ...*wrappe
 	t.Helper()
 	_, ctx := ktesting.NewTestContext(t)
 	admission := &Admission{pl: pl}
+	pl.becomeActive()
 	if status := admission.PreEnqueue(ctx, pod.Obj()); !status.IsSuccess() {
 		t.Fatalf("the first pod is not tried: %v", status)
 	}

@@ -62,7 +62,7 @@ var _ = Describe("The strict order at 2,000 nodes (R5)", Ordered, func() {
 		Expect(j.count(on(first))).To(Equal(unitRoom))
 	})
 
-	It("then spills, all of it", func() {
+	It("then sends every further pod to the virtual node", func() {
 		arrive(50)
 		Expect(j.count(on(virtual))).To(Equal(50))
 		Expect(j.count(on(first))).To(Equal(unitRoom))

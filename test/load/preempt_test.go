@@ -81,7 +81,7 @@ func (p *preemption) round(n int) {
 		policy.PreemptFirst()
 	}
 	rp := p.w.Policy(policy)
-	governed := p.r.IntN(2) == 0
+	governed := n%4 == 1 || n%4 == 2
 	p.fill(label, governed)
 	p.j.comes(func(g Gomega) { g.Expect(p.j.count(and(low, isBound))).To(Equal(lowPods * len(p.nodes))) })
 	p.run(p.j.which(low))

@@ -13,6 +13,7 @@
 package load
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -23,6 +24,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/klog/v2"
 
 	"github.com/spillway-k8s/spillway/test/conformance/harness"
 )
@@ -33,7 +35,14 @@ const settles = 90 * time.Second
 
 func TestLoad(t *testing.T) { harness.RunSuite(t, "Load") }
 
-var _ = BeforeSuite(func() { harness.Start(filepath.Join("..", "..")) })
+var _ = BeforeSuite(func() {
+	// The log of the scheduler and the controllers is shown with a test that fails; what passes shows its results only.
+	flags := flag.NewFlagSet("klog", flag.PanicOnError)
+	klog.InitFlags(flags)
+	Expect(flags.Parse([]string{"-logtostderr=false", "-stderrthreshold=FATAL"})).To(Succeed())
+	klog.SetOutput(GinkgoWriter)
+	harness.Start(filepath.Join("..", ".."))
+})
 
 // amount returns how much of something the run has.
 func amount(variable string, short, long int) int {

@@ -15,6 +15,9 @@ const (
 	// AnnotationPrefix begins the annotations that Spillway writes.
 	AnnotationPrefix = "scheduling.spillway.dev/"
 
+	// HeldMessagePrefix begins the message of the PodScheduled condition of a held pod; the name of its policy follows.
+	HeldMessagePrefix = "held by ResourcePolicy "
+
 	// LabelWait in podLabels of a unit, with the value "true", makes pods wait in the unit for a node (source: ACK, whenTryNextUnits). It is not
 	// written on pods.
 	LabelWait = "k8s.aliyun.com/resource-policy-wait-for-ecs-scaling"
