@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// freshFor is how long a pod is remembered while no governed pod is tried; by then the snapshot has caught up.
+	// freshFor is how long a pod is remembered while no governed pod is tried, or another scheduler is the leader; by then the snapshot has caught up.
 	freshFor = time.Minute
 	// freshMost is how many pods are remembered before the old ones are looked for.
 	freshMost = 1000

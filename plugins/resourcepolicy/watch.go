@@ -66,7 +66,7 @@ func (pl *ResourcePolicy) podUpdated(before, after *corev1.Pod) {
 	default:
 		pl.fresh.update(after, false)
 		if key, ok := pl.frees(before, after); ok {
-			pl.tellFresh(after, false)
+			pl.fresh.add(after, false)
 			pl.admission.freed(key)
 		}
 	}
@@ -100,15 +100,8 @@ func (pl *ResourcePolicy) podDeleted(pod *corev1.Pod) {
 	pl.inflight.forgetAll(pod.UID)
 	pl.fresh.update(pod, true)
 	if key, ok := pl.slotOf(pod); ok {
-		pl.tellFresh(pod, true)
+		pl.fresh.add(pod, true)
 		pl.admission.freed(key)
-	}
-}
-
-// tellFresh tells what the snapshot may not show yet. Before the first cycle there is no snapshot to be behind.
-func (pl *ResourcePolicy) tellFresh(pod *corev1.Pod, gone bool) {
-	if pl.active.Load() {
-		pl.fresh.add(pod, gone)
 	}
 }
 
@@ -123,7 +116,7 @@ func (pl *ResourcePolicy) podGone(pod *corev1.Pod) {
 	if node != "" {
 		assumed := pod.DeepCopy()
 		assumed.Spec.NodeName = node
-		pl.tellFresh(assumed, true)
+		pl.fresh.add(assumed, true)
 	}
 	if key, ok := pl.groupOf(pod); ok {
 		pl.admission.freed(key)

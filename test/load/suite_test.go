@@ -65,5 +65,5 @@ func chance(part uint64) *rand.Rand {
 
 // say prints a line of the result, also when the test passes.
 func say(format string, args ...any) {
-	fmt.Printf(format+"\n", args...)
+	fmt.Printf("\n"+format, args...) // Ginkgo leaves its line of dots open.
 }
