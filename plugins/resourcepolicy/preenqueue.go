@@ -14,7 +14,7 @@ import (
 const AdmissionName = Name + "Admission"
 
 // Admission is the plugin that keeps pods out of the scheduling queue while every unit of their policy is full (R7). It is one of its own, because the
-// queue shows a pod that a plugin holds all events of that plugin, and there may be very many held pods: this one has none. It wakes pods itself.
+// queue shows a pod that a plugin holds all events of that plugin, and there may be very many held pods: this one has none but the pod's own.
 type Admission struct{ pl *ResourcePolicy }
 
 var (
@@ -77,7 +77,8 @@ func (pl *ResourcePolicy) isWaiting(pod *corev1.Pod) bool {
 	return pod.Spec.SchedulerName == pl.handle.ProfileName() && !othersMayKeepOut(pod) && pl.inflight.node(pod.UID) == ""
 }
 
-// EventsToRegister returns nothing: a held pod is woken by the ResourcePolicy plugin when a slot is free.
+// EventsToRegister returns an edit of the pod's own labels: it may have another policy now, or another group. No other event concerns a held pod; it is
+// woken by the ResourcePolicy plugin when a slot is free.
 func (*Admission) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
-	return nil, nil
+	return []fwk.ClusterEventWithHint{{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel}}}, nil
 }
