@@ -137,7 +137,9 @@ func (v *view) Preempt(unit int) bool {
 	return !v.walk.preempted[v.policy.Units[unit].ID] && v.mayPreemptIn(unit)
 }
 
-// Nominated tells whether the pods that this one preempted in the unit have not all ended yet.
+// Nominated tells whether pods have still to leave the node on which this one has preempted others in the unit: its own victims, and those of pods that
+// were nominated there after it. The framework counts such a pod together with its victims, so that this one does not fit until they have gone; to preempt
+// somewhere else then would be for nothing.
 func (v *view) Nominated(unit int) bool {
 	n, ok := v.pl.inflight.nominated(v.pod.UID)
 	if !ok {
@@ -153,7 +155,7 @@ func (v *view) Nominated(unit int) bool {
 	}
 	for _, info := range node.GetPods() {
 		other := info.GetPod()
-		if n.victims[other.UID] || !ok && preemption.PodTerminatingByPreemption(other) && corev1helpers.PodPriority(other) < corev1helpers.PodPriority(v.pod) {
+		if ok && v.pl.inflight.isVictimOn(n.node, other.UID) || !ok && preemption.PodTerminatingByPreemption(other) && corev1helpers.PodPriority(other) < corev1helpers.PodPriority(v.pod) {
 			return true
 		}
 	}

@@ -214,6 +214,18 @@ func (f *inflight) nominated(pod types.UID) (nomination, bool) {
 	return n, ok
 }
 
+// isVictimOn tells whether a pod is being preempted on a node, for whichever pod.
+func (f *inflight) isVictimOn(node string, pod types.UID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, n := range f.nominations {
+		if n.node == node && n.victims[pod] {
+			return true
+		}
+	}
+	return false
+}
+
 // dropNomination gives the slot of a pod back. It tells whether there was one.
 func (f *inflight) dropNomination(pod types.UID) bool {
 	f.mu.Lock()

@@ -21,10 +21,6 @@ const (
 	highPriority = "spillway-load-high"
 	// lowPods is how many pods of low priority fill a node.
 	lowPods = 4
-	// wastedOf is one in how many preemptors may preempt a second time. Upstream's preemption, which Spillway uses, does so once in some hundred
-	// preemptors, governed or not: a preemptor whose victims have gone is refused its place while another one that was nominated there later still has
-	// victims on the node, because both they and it are counted, and then preempts elsewhere.
-	wastedOf = 20
 )
 
 // preemption is a cluster of full nodes in two units, for many rounds.
@@ -98,7 +94,7 @@ func (p *preemption) round(n int) {
 	say("preemption round %d (%s, low pods governed: %v): %d preemptors bound in %v, %d victims, %d needed",
 		n, rp.Spec.PreemptPolicy, governed, len(preemptors), took.Round(time.Millisecond), victims(), needed)
 	// Evictions are asynchronous: one too many may come late.
-	Consistently(victims).Should(And(BeNumerically(">=", needed), BeNumerically("<=", needed+len(preemptors)/wastedOf)))
+	Consistently(victims).Should(Equal(needed))
 	p.checkVictims(low)
 	// The first unit has room for all preemptors, and it is the first to preempt in with either policy.
 	Expect(p.j.count(and(high, on(p.first)))).To(Equal(len(preemptors)))
