@@ -151,8 +151,10 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		By("following the quota down")
 		script(`{"regions":{"cn-beijing":{"maxCPU":20,"usedCPU":15.5}}}`)
 		Eventually(cpuOf).Should(Equal("4500m"))
-		Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
-		Expect(vn.Status.LimitedBy).To(Equal("vCPU quota of cn-beijing: 20, used 15.5"))
+		Eventually(func(g Gomega) { // The status is written after the Node.
+			g.Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
+			g.Expect(vn.Status.LimitedBy).To(Equal("vCPU quota of cn-beijing: 20, used 15.5"))
+		}).Should(Succeed())
 		By("to nothing, when more is used than the quota allows")
 		script(`{"regions":{"cn-beijing":{"maxCPU":20,"usedCPU":25}}}`)
 		Eventually(cpuOf).Should(Equal("0"))
