@@ -50,9 +50,9 @@ func Compile(rp *v1alpha1.ResourcePolicy) *Policy {
 		UID:       rp.UID,
 
 		Generation: rp.Generation,
-		created:   rp.CreationTimestamp.Time,
-		selector:  sortedLabels(rp.Spec.Selector),
-		tracked:   trackedResources(rp.Spec.Units),
+		created:    rp.CreationTimestamp.Time,
+		selector:   sortedLabels(rp.Spec.Selector),
+		tracked:    trackedResources(rp.Spec.Units),
 
 		preemptFirst:      rp.Spec.PreemptPolicy == v1alpha1.PreemptBeforeNextUnit,
 		ignorePrevious:    ptr.Deref(rp.Spec.IgnorePreviousPod, false),
