@@ -21,6 +21,7 @@ import (
 type fixedSource struct{ policies *placement.Policies }
 
 func (s fixedSource) Policies() *placement.Policies { return s.policies }
+func (fixedSource) Synced() bool                    { return true }
 
 // handle is the little of the framework's handle that the tests of this package need.
 type handle struct {

@@ -78,6 +78,8 @@ type ResourcePolicy struct {
 type policySource interface {
 	// Policies returns the policies now. It does no I/O.
 	Policies() *placement.Policies
+	// Synced tells whether they have been read once.
+	Synced() bool
 }
 
 var (
@@ -121,6 +123,7 @@ func (s *Set) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk
 	if err := pl.watch(); err != nil {
 		return nil, err
 	}
+	go pl.wakeWhenSynced(ctx)
 	go pl.timers.run(ctx, pl.wakeByName)
 	go pl.notices.run(ctx, pl)
 	return pl, nil
@@ -145,6 +148,16 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	pl.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	pl.counts, pl.index = ledger.New(), newNodeIndex()
 	pl.departed = &departed{pods: pl.pods.GetIndexer()}
+}
+
+// wakeWhenSynced lets the pods into the queue that came before the policies had been read.
+func (pl *ResourcePolicy) wakeWhenSynced(ctx context.Context) {
+	if !cache.WaitForCacheSync(ctx.Done(), pl.policies.Synced) {
+		return
+	}
+	for _, namespace := range pl.pods.GetIndexer().ListIndexFuncValues(indexWaiting) {
+		pl.activateNamespace(pl.logger, namespace)
+	}
 }
 
 // becomeActive notes that this scheduler has cycles. What it kept to itself until now is told.

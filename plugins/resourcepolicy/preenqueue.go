@@ -27,6 +27,9 @@ func (*Admission) Name() string { return AdmissionName }
 
 // PreEnqueue holds a governed pod while every unit is full, counted with the pods that are being tried. It does no I/O: the queue is locked.
 func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status {
+	if p.pl.policies != nil && !p.pl.policies.Synced() {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "the ResourcePolicies have not been read yet")
+	}
 	if p.pl.policies == nil || othersMayKeepOut(pod) || !p.pl.PreEnqueue(ctx, pod).IsSuccess() {
 		// A pod that another plugin keeps out must not have a ticket.
 		return nil

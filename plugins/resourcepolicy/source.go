@@ -101,6 +101,9 @@ func (s *source) Policies() *placement.Policies {
 	return s.current.Load()
 }
 
+// Synced tells whether the policies have been read once.
+func (s *source) Synced() bool { return s.informer.HasSynced() }
+
 func (s *source) markDirty(namespace string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,6 +20,8 @@ func held(w *harness.World, pod *corev1.Pod) {
 	GinkgoHelper()
 	w.WaitsWith(pod, "held by ResourcePolicy")
 	Expect(harness.LooksUnschedulable(pod)).To(BeFalse())
+	// Ages are whole seconds: what is created next is younger.
+	Eventually(func() int64 { return time.Now().Unix() }).Should(BeNumerically(">", pod.CreationTimestamp.Unix()))
 }
 
 var _ = Describe("Held pods (R7)", func() {
@@ -137,7 +139,6 @@ var _ = Describe("Held pods (R7)", func() {
 
 	It("are let go by an edit of the caps, a deleted policy, and a label that makes them another policy's", func(ctx SpecContext) {
 		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(0)))
-		// Ages are whole seconds: each is held, and has said so after a second, before the next is created.
 		a := w.Create(w.Pod())
 		held(w, a)
 		b := w.Create(w.Pod())
