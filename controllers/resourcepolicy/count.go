@@ -47,9 +47,11 @@ func (s *scene) count(schedulerName string) counted {
 		}
 	}
 	for _, pod := range out.unplaced {
-		if group, held := s.holds(pod, out.groups); held {
+		if group, full := s.holds(pod, out.groups); full {
 			out.held++
 			out.heldGroups[group] = true
+		} else if saysHeld(pod) {
+			out.held++
 		} else if isUnschedulable(pod) {
 			out.waiting++
 		}
@@ -88,7 +90,7 @@ func (s *scene) holds(pod *corev1.Pod, groups map[string][]placement.Usage) (str
 	if err != nil || s.policy.Refusal != "" {
 		return "", false
 	}
-	return group, s.policy.FullForAll(s.vector(pod), usageOf(groups[group])) || saysHeld(pod)
+	return group, s.policy.FullForAll(s.vector(pod), usageOf(groups[group]))
 }
 
 // saysHeld tells whether the scheduler says that it holds the pod, also while the last slots are kept for pods that wait for a node. A pod with scheduling

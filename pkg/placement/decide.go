@@ -49,9 +49,9 @@ type Decision struct {
 	// Until is when the wait ends by itself; zero when only an event ends it.
 	Until time.Time
 
-	policy                *Policy
-	verdicts              []verdict
-	needsRoom, passedFull bool
+	policy                         *Policy
+	verdicts                       []verdict
+	needsRoom, passedFull, leaving bool
 }
 
 type verdict struct {
@@ -79,7 +79,7 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 			d.needsRoom = d.needsRoom || room != RoomUnfit
 			why = room.String()
 			if room == RoomLeaving {
-				d.Outcome, d.Unit = Waiting, i
+				d.Outcome, d.Unit, d.leaving = Waiting, i, true
 				d.add(i, why)
 				return d
 			}
@@ -169,6 +169,9 @@ func (d *Decision) NeedsRoom() bool { return d.needsRoom }
 
 // PassedFull tells whether a full unit was in the pod's way, so that a slot that becomes free may help it.
 func (d *Decision) PassedFull() bool { return d.passedFull }
+
+// Leaving tells whether the pod waits for one that has ended to leave a node, which is a matter of moments.
+func (d *Decision) Leaving() bool { return d.leaving }
 
 // hasClock tells whether pods wait in the unit for the timeout (source: ACK, whenTryNextUnits TimeoutOrExceedMax).
 func (p *Policy) hasClock(unit *Unit) bool {

@@ -132,8 +132,8 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 	switch {
 	case decision.Outcome == placement.Held:
 		pl.admission.hold(s.policy, s.view.group, s.view.pod)
-	case decision.Outcome == placement.Waiting && s.view.Nominated(decision.Unit):
-		// The slot that it has made for itself is nobody else's.
+	case decision.Leaving(), decision.Outcome == placement.Waiting && s.view.Nominated(decision.Unit):
+		// The slot that it has made for itself, or is about to take, is nobody else's: it keeps its ticket.
 	case decision.Outcome == placement.Waiting, decision.NeedsRoom():
 		pl.admission.wait(s.policy, s.view.group, s.view.pod)
 	default:
