@@ -254,3 +254,24 @@ func TestAPodIsNotToldThatAUnitIsFullWhenItsSlotsAreKeptForOthers(t *testing.T) 
 }
 
 func contains(text, words string) bool { return strings.Contains(text, words) }
+
+func TestAPodThatIsAboutToEnterKeepsItsSlot(t *testing.T) {
+	q := newQueue(t, 1, "2")
+	old := webPod("old").Node("n")
+	important, never := q.pod("important", 1000, 1), corev1.PreemptNever
+	important.Spec.PreemptionPolicy = &never
+	q.ask(important)
+	q.try(important, infos(t, q.nodes, old), nothing)
+	q.remove(old.Obj())
+	if !q.ask(important) {
+		t.Fatal("the slot is free, and the pod is not tried")
+	}
+	if _, placed := q.try(important, infos(t, q.nodes, old), nothing); placed {
+		t.Fatal("the node has no room yet")
+	}
+	other := q.pod("other", 0, 0)
+	other.Spec.NodeSelector = map[string]string{"another": "shape"}
+	if q.ask(other) {
+		t.Error("a pod with a lower priority takes the slot before the one that waits for its room")
+	}
+}
