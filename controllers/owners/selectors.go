@@ -4,7 +4,6 @@ package owners
 import (
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -14,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
 const (
@@ -49,20 +50,10 @@ func (s *Selectors) Loses(ctx context.Context, pod *corev1.Pod, written map[stri
 	if err != nil || selector == nil {
 		return "", err
 	}
-	if !leaves(selector, pod.Labels, written) {
+	if !placement.Loses(selector, pod.Labels, written) {
 		return "", nil
 	}
 	return owner.Kind + " " + owner.Name, nil
-}
-
-// leaves tells whether a selector matches labels, and no longer once others are written over them.
-func leaves(selector labels.Selector, podLabels, written map[string]string) bool {
-	merged := maps.Clone(podLabels)
-	if merged == nil {
-		merged = map[string]string{}
-	}
-	maps.Copy(merged, written)
-	return selector.Matches(labels.Set(podLabels)) && !selector.Matches(labels.Set(merged))
 }
 
 // selector returns what the owner selects, or nil when the owner is of another kind or gone.

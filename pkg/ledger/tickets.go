@@ -87,14 +87,8 @@ func NewTickets(policy *placement.Policy) *Tickets {
 	}
 }
 
-// Policy returns the policy of the group.
-func (t *Tickets) Policy() *placement.Policy { return t.policy }
-
 // Version names the state of knowledge for Sync: read it before counting.
 func (t *Tickets) Version() int64 { return t.version }
-
-// Empty tells whether no pod is known: the tickets can be thrown away.
-func (t *Tickets) Empty() bool { return len(t.pods) == 0 }
 
 // IsHeld tells whether the pod is held.
 func (t *Tickets) IsHeld(uid types.UID) bool {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Policies are the policies of a cluster at one moment. Immutable: an edit makes a new value (R11).
@@ -95,17 +97,25 @@ func (p *Policy) Group(podLabels map[string]string) (string, error) {
 	return group.String(), nil
 }
 
+// Loses tells whether a selector matches a pod now, and no longer once labels are written over its own.
+func Loses(selector labels.Selector, podLabels, written map[string]string) bool {
+	return selector.Matches(labels.Set(podLabels)) && !selector.Matches(labels.Set(merged(podLabels, written)))
+}
+
+// merged returns the labels of a pod with others written over them.
+func merged(podLabels, written map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, podLabels)
+	maps.Copy(out, written)
+	return out
+}
+
 // Takes returns the policy that would govern a pod of p once labels are written on it, if that is another one (R1); otherwise nil.
 func (p *Policies) Takes(from *Policy, podLabels, written map[string]string) *Policy {
 	if len(written) == 0 {
 		return nil
 	}
-	merged := maps.Clone(podLabels)
-	if merged == nil {
-		merged = map[string]string{}
-	}
-	maps.Copy(merged, written)
-	if governing := p.Governing(from.Namespace, merged); governing != nil && governing.UID != from.UID {
+	if governing := p.Governing(from.Namespace, merged(podLabels, written)); governing != nil && governing.UID != from.UID {
 		return governing
 	}
 	return nil

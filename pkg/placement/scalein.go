@@ -28,8 +28,8 @@ func DeletionCost(unit int, userCost string) int32 {
 	return int32(min(max(user, -costReach), costReach)) - int32(unit)*costBand
 }
 
-// UserCost returns the cost that the user gave a pod with these annotations, and whether there is one: the present one unless Spillway wrote it, otherwise the one that was
-// kept. A user who removes the cost has none any more.
+// UserCost returns the cost that the user gave a pod with these annotations, and whether there is one: the present one unless Spillway wrote it,
+// otherwise the one that was kept. A user who removes the cost has none any more.
 func UserCost(current map[string]string) (string, bool) {
 	key := corev1.PodDeletionCost
 	if IsOurCost(current) {
@@ -39,8 +39,8 @@ func UserCost(current map[string]string) (string, bool) {
 	return cost, ok
 }
 
-// IsOurCost tells whether Spillway wrote the present cost. What the deletion cost controller wrote is noted on the pod. The scheduler leaves no such note, but its
-// record, and what it wrote is the cost of some unit: which one, the policy may not say any more.
+// IsOurCost tells whether Spillway wrote the present cost: what it wrote last is noted on the pod. On a pod with a record whose note has been removed, a
+// cost that some unit gives is taken for ours.
 func IsOurCost(current map[string]string) bool {
 	cost, ok := current[corev1.PodDeletionCost]
 	if !ok {

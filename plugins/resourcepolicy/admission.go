@@ -97,15 +97,6 @@ func (a *admission) sync(policy *placement.Policy, groupName string, known knowl
 	})
 }
 
-// knowledge is what a cycle finds out about a group.
-type knowledge struct {
-	version   int64
-	counts    []placement.Usage
-	lowest    int32
-	hasLowest bool
-	nominated []*corev1.Pod
-}
-
 // ended tells how the attempt of a pod ended that was not placed.
 func (a *admission) ended(policy *placement.Policy, groupName string, pod *corev1.Pod, decision *placement.Decision) {
 	unit := noUnit
@@ -213,14 +204,6 @@ func (a *admission) forget(pod types.UID) {
 	}
 	a.mu.Unlock()
 	a.leave(pod)
-}
-
-// heldPod is why a pod is held.
-type heldPod struct {
-	policy *placement.Policy
-	since  time.Time
-	// full is true when the counts keep it out; otherwise the slots are kept for pods that are being tried or wait for a node.
-	full bool
 }
 
 // isHeld tells why the pod is held; false when it is not.

@@ -178,12 +178,12 @@ func (v *view) mayPreemptAnywhere() bool {
 	return false
 }
 
-// slot describes the pod's place in a unit.
+// slot describes the pod's place in a unit, without what it uses.
 func (v *view) slot(unit int) nomination {
 	return nomination{
 		pod:    v.pod,
 		policy: string(v.policy.UID), group: v.group, unit: v.policy.Units[unit].ID,
-		priority: corev1helpers.PodPriority(v.pod), usage: placement.Usage{}.Add(v.requests),
+		priority: corev1helpers.PodPriority(v.pod),
 	}
 }
 

@@ -108,7 +108,7 @@ func TestAPodThatGoesInItsCycleKeepsNoSlot(t *testing.T) {
 	gone := q.pod("gone", 1000, 0)
 	state, _ := q.try(gone, infos(t, q.nodes), func() { q.remove(gone) })
 	slot := stateOf(state).view.slot(0)
-	slot.node = "n"
+	slot.node, slot.usage = "n", placement.Usage{}.Add(nil)
 	q.pl.inflight.nominate(slot)
 	if _, placed := q.try(q.pod("next", 0, 1), infos(t, q.nodes), nothing); !placed {
 		t.Error("a slot is kept for a pod that does not exist")

@@ -40,6 +40,23 @@ type blockedPod struct {
 	unit int
 }
 
+// knowledge is what a cycle finds out about a group.
+type knowledge struct {
+	version   int64
+	counts    []placement.Usage
+	lowest    int32
+	hasLowest bool
+	nominated []*corev1.Pod
+}
+
+// heldPod is why a pod is held.
+type heldPod struct {
+	policy *placement.Policy
+	since  time.Time
+	// full is true when the counts keep it out; otherwise the slots are kept for pods that are being tried or wait for a node.
+	full bool
+}
+
 // tell tells the tickets of a group something, and acts on what follows from it. Nothing is told by a cycle that began before an edit of the policy.
 func (a *admission) tell(policy *placement.Policy, groupName string, what func(*ledger.Tickets) ledger.Moves) {
 	a.mu.Lock()

@@ -1,14 +1,14 @@
 package resourcepolicy
 
 import (
-	"maps"
-
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
 // owners know the selectors of the controllers that make pods. The scheduler's own plugins watch the same kinds.
@@ -33,12 +33,7 @@ func (o *owners) leaves(pod *corev1.Pod, written map[string]string) string {
 		return ""
 	}
 	selector := o.selector(pod.Namespace, owner)
-	if selector == nil || !selector.Matches(labels.Set(pod.Labels)) {
-		return ""
-	}
-	merged := maps.Clone(pod.Labels)
-	maps.Copy(merged, written)
-	if selector.Matches(labels.Set(merged)) {
+	if selector == nil || !placement.Loses(selector, pod.Labels, written) {
 		return ""
 	}
 	return owner.Kind + " " + owner.Name

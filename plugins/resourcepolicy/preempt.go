@@ -17,6 +17,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
@@ -103,6 +104,7 @@ func (pl *ResourcePolicy) preemptIn(
 	switch {
 	case status.IsSuccess():
 		slot := s.view.slot(unit)
+		slot.usage = placement.Usage{}.Add(s.view.requests)
 		slot.node, slot.victims = result.NominatedNodeName, pl.preemption.selection.take(result.NominatedNodeName)
 		pl.inflight.nominate(slot)
 		pl.admission.keep(s.policy, s.view.group, pod)

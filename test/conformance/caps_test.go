@@ -126,21 +126,6 @@ var _ = Describe("Caps (R3, R4)", func() {
 		w.Settles(map[string]int{"first": 2, "waiting": 3})
 	})
 
-	It("a node that leaves the unit takes its pods out of the count", func(ctx SpecContext) {
-		w.Node(wrappers.MakeNode("other").Label("unit", "first").Capacity(corev1.ResourceCPU, "64"))
-		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(1)))
-		first := w.Create(w.Pod())
-		Expect(w.UnitOf(first)).To(Equal("first"))
-		second := w.Create(w.Pod())
-		w.Waits(second)
-		node := &corev1.Node{}
-		Expect(harness.API.Get(ctx, client.ObjectKey{Name: first.Spec.NodeName}, node)).To(Succeed())
-		before := node.DeepCopy()
-		node.Labels["unit"] = "gone"
-		Expect(harness.API.Patch(ctx, node, client.MergeFrom(before))).To(Succeed())
-		Expect(w.UnitOf(second)).To(Equal("first"))
-	})
-
 	It("holds across a restart of the scheduler", func() {
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(2)).Unit(wrappers.ECS().On("pool", w.Namespace).Max(2)).Unit(w.ECI().Max(1)))
 		for range 4 {

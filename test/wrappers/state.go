@@ -48,3 +48,6 @@ func (p *Pod) OwnedBy(apiVersion, kind, name string) *Pod {
 func (p *Pod) Recorded(policy, unit string) *Pod {
 	return p.Annotation(v1alpha1.AnnotationPolicy, policy).Annotation(v1alpha1.AnnotationUnit, unit)
 }
+
+// Version sets the resourceVersion.
+func (p *Pod) Version(version string) *Pod { p.ResourceVersion = version; return p }
