@@ -1,123 +1,128 @@
-// Package eci talks to the OpenAPI of Elastic Container Instance, version 2018-08-08.
+// Package eci talks to the OpenAPI of Elastic Container Instance, version 2018-08-08, and asks that of VPC, version 2016-04-28, for vSwitches. It only
+// reads.
+//
+//   - client.go: the interface, the configuration, and a new client.
+//   - types.go: what the answers mean.
+//   - usage.go, zones.go, price.go, groups.go, vswitches.go: the actions.
+//   - calls.go: one call: its turn, the request, the answer, and when it is repeated.
+//   - exchange.go: the HTTP connection.
+//   - limiter.go: how often an action is called.
+//   - credentials.go, role.go: access keys, and RAM roles for service accounts.
+//   - errors.go: what can go wrong.
+//   - decimal.go: numbers that stay exact.
 package eci
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"math"
 	"net/url"
+	"regexp"
 	"time"
 
-	openapi "github.com/alibabacloud-go/darabonba-openapi/v2/client"
-	openapiutil "github.com/alibabacloud-go/darabonba-openapi/v2/utils"
-	"github.com/alibabacloud-go/tea/dara"
-	"github.com/aliyun/credentials-go/credentials"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
 
 const (
-	apiVersion     = "2018-08-08"
-	connectTimeout = 3 * time.Second
-	readTimeout    = 5 * time.Second
+	eciVersion = "2018-08-08"
+	vpcVersion = "2016-04-28"
 )
 
-// Client asks ECI. An error is always an *Error.
+// regionID is what a region is called. It becomes a part of host names, which must not lead anywhere else.
+var regionID = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// Client asks ECI. It is safe for concurrent use. An error is always an *Error. A call ends with its context, and needs a deadline there: it may have to
+// wait for its turn (see Limiter).
 type Client interface {
 	// ListUsage returns the vCPU quota of the account in a region and how much of it is used.
 	ListUsage(ctx context.Context, region string) (Usage, error)
-}
-
-// Usage is the answer of ListUsage, in thousandths of a vCPU.
-type Usage struct {
-	MaxMilliCPU  int64
-	UsedMilliCPU int64
+	// DescribeRegions returns the regions that ECI is sold in, and their zones.
+	DescribeRegions(ctx context.Context) ([]Region, error)
+	// DescribeAvailableResource returns the stock of a specification by zone ID. A zone that ECI lists without the specification is StockNotSold; a zone
+	// that it does not list at all is missing.
+	DescribeAvailableResource(ctx context.Context, region string, spec ecispec.Spec) (map[string]Stock, error)
+	// DescribeContainerGroupPrice returns what a specification costs in a zone.
+	DescribeContainerGroupPrice(ctx context.Context, zone Zone, spec ecispec.Spec) (Price, error)
+	// DescribeContainerGroupStatus returns the status of the container groups of the account in a region: of all when since is 0 or less, otherwise of
+	// those whose status changed in that time, rounded up to whole seconds. It reads pages of 200, and fails after 500 of them. A group that moves to
+	// another page meanwhile is returned once, as it was seen last. ECI keeps groups that have ended for an hour, and of the older ones the last 100
+	// (source: ECI, DescribeContainerGroups). It answers a RAM user without the right to read them with none instead of an error (source: the same).
+	DescribeContainerGroupStatus(ctx context.Context, region string, since time.Duration) ([]GroupStatus, error)
+	// DescribeContainerGroups returns the container groups of the account in a region, with what they consist of. It reads pages of 20, and fails after
+	// 500 of them: it is for tests, and for looking into small accounts.
+	DescribeContainerGroups(ctx context.Context, region string) ([]Group, error)
+	// DescribeVSwitches returns those of the vSwitches that exist, in the order of ids. It makes one call for each.
+	DescribeVSwitches(ctx context.Context, region string, ids []string) ([]VSwitch, error)
 }
 
 // Config is what a client needs.
 type Config struct {
-	// AccessKeyID and AccessKeySecret are the account's credentials.
-	AccessKeyID, AccessKeySecret string
-	// Region decides the endpoint: eci.<region>.aliyuncs.com, over HTTPS.
+	// Credentials are those of the account.
+	Credentials Credentials
+	// Region decides the endpoints: eci.<region>.aliyuncs.com and vpc.<region>.aliyuncs.com, over HTTPS. It may be empty when Endpoint is set.
 	Region string
-	// Endpoint, when set, replaces the region's endpoint, such as http://127.0.0.1:8080 for the simulator.
+	// Endpoint, when set, replaces both endpoints, such as http://127.0.0.1:8080 for the simulator. It has a scheme, a host and nothing else.
 	Endpoint string
+	// Limits are shared by all clients of one account and region, because ECI counts the calls of the account. Nil: the client has limits of its own.
+	Limits *Limiter
+	// Observe, when set, is told of every HTTP request: the action, and OK, the error code of the answer, or without one the Class of the error. It is
+	// called by several goroutines at once and must return soon.
+	Observe func(action, outcome string)
 }
 
 type client struct {
-	openapi *openapi.Client
+	eci, vpc endpoint
+	keys     keySource
+	limits   *Limiter
+	observe  func(action, outcome string)
+}
+
+// endpoint is where a version of an OpenAPI is served.
+type endpoint struct {
+	scheme, host, version string
 }
 
 var _ Client = &client{}
 
-// New returns a client. It does not call ECI yet.
+// New returns a client. It does not call ECI yet. A client with RRSA holds the session of its role: keep it, instead of asking STS anew for every call.
 func New(config Config) (Client, error) {
-	credential, err := credentials.NewCredential(new(credentials.Config).
-		SetType("access_key").SetAccessKeyId(config.AccessKeyID).SetAccessKeySecret(config.AccessKeySecret))
+	if config.Region != "" && !regionID.MatchString(config.Region) {
+		message := fmt.Sprintf("region %q must consist of lower case letters, digits and dashes, such as cn-beijing", config.Region)
+		return nil, &Error{Class: ClassNetwork, Message: message}
+	}
+	if config.Region == "" && config.Endpoint == "" {
+		return nil, &Error{Class: ClassNetwork, Message: "a region is needed, such as cn-beijing"}
+	}
+	keys, err := newKeySource(config.Credentials, config.Region)
 	if err != nil {
-		return nil, &Error{Class: ClassCredentials, Message: "the access key is incomplete"}
+		return nil, err
 	}
-	endpoint, err := url.Parse(config.Endpoint)
-	if err != nil || config.Endpoint != "" && endpoint.Host == "" {
-		return nil, &Error{Class: ClassNetwork, Message: fmt.Sprintf("endpoint %q must be a URL such as https://eci.cn-beijing.aliyuncs.com", config.Endpoint)}
+	c := &client{
+		eci:  endpoint{scheme: "https", host: "eci." + config.Region + ".aliyuncs.com", version: eciVersion},
+		vpc:  endpoint{scheme: "https", host: "vpc." + config.Region + ".aliyuncs.com", version: vpcVersion},
+		keys: keys, limits: config.Limits, observe: config.Observe,
 	}
-	if config.Endpoint == "" {
-		endpoint = &url.URL{Scheme: "https", Host: "eci." + config.Region + ".aliyuncs.com"}
+	if c.limits == nil {
+		c.limits = NewLimiter()
 	}
-	c, err := openapi.NewClient(&openapiutil.Config{
-		Credential:     credential,
-		Protocol:       dara.String(endpoint.Scheme),
-		Endpoint:       dara.String(endpoint.Host),
-		ConnectTimeout: dara.Int(int(connectTimeout.Milliseconds())),
-		ReadTimeout:    dara.Int(int(readTimeout.Milliseconds())),
-	})
-	if err != nil {
-		return nil, &Error{Class: ClassNetwork, Message: err.Error()}
+	if c.observe == nil {
+		c.observe = func(string, string) {}
 	}
-	return &client{openapi: c}, nil
-}
-
-// ListUsage calls the action ListUsage.
-func (c *client) ListUsage(ctx context.Context, region string) (Usage, error) {
-	var answer struct {
-		Attributes struct {
-			MaxCPU  *float64 `json:"MaxCpu"`
-			UsedCPU *float64 `json:"UsedCpu"`
+	if config.Endpoint != "" {
+		scheme, host, err := parseEndpoint(config.Endpoint)
+		if err != nil {
+			return nil, err
 		}
+		c.eci.scheme, c.eci.host, c.vpc.scheme, c.vpc.host = scheme, host, scheme, host
 	}
-	if err := c.call(ctx, "ListUsage", map[string]string{"RegionId": region}, &answer); err != nil {
-		return Usage{}, err
-	}
-	attributes := answer.Attributes
-	if attributes.MaxCPU == nil || attributes.UsedCPU == nil {
-		return Usage{}, &Error{Class: ClassServer, Message: "ListUsage answered without MaxCpu and UsedCpu"}
-	}
-	return Usage{
-		MaxMilliCPU:  int64(math.Floor(*attributes.MaxCPU * 1000)),
-		UsedMilliCPU: int64(math.Ceil(*attributes.UsedCPU * 1000)),
-	}, nil
+	return c, nil
 }
 
-// call sends one request and decodes the body of the answer. It does not retry: the caller asks again at its own interval.
-func (c *client) call(ctx context.Context, action string, query map[string]string, answer any) error {
-	params := &openapiutil.Params{
-		Action: dara.String(action), Version: dara.String(apiVersion), Protocol: c.openapi.Protocol, Pathname: dara.String("/"),
-		Method: dara.String("POST"), AuthType: dara.String("AK"), Style: dara.String("RPC"),
-		ReqBodyType: dara.String("formData"), BodyType: dara.String("json"),
+// parseEndpoint refuses what a request would silently leave out: credentials, a path and a query.
+func parseEndpoint(text string) (scheme, host string, err error) {
+	at, err := url.Parse(text)
+	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Hostname() == "" ||
+		at.User != nil || at.Path != "" && at.Path != "/" || at.RawQuery != "" {
+		return "", "", &Error{Class: ClassNetwork, Message: "the endpoint must be a URL of a scheme and a host, such as https://eci.cn-beijing.aliyuncs.com"}
 	}
-	request := &openapiutil.OpenApiRequest{Query: map[string]*string{}}
-	for key, value := range query {
-		request.Query[key] = dara.String(value)
-	}
-	result, err := c.openapi.CallApiWithCtx(ctx, params, request, &dara.RuntimeOptions{})
-	if err != nil {
-		return newError(action, err)
-	}
-	body, err := json.Marshal(result["body"])
-	if err == nil {
-		err = json.Unmarshal(body, answer)
-	}
-	if err != nil {
-		return &Error{Class: ClassServer, Message: fmt.Sprintf("%s answered with a body that cannot be read: %v", action, err)}
-	}
-	return nil
+	return at.Scheme, at.Host, nil
 }

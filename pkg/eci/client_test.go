@@ -2,14 +2,15 @@ package eci_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/spillway-k8s/spillway/pkg/eci"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
 )
 
 const (
@@ -17,114 +18,123 @@ const (
 	secret = "simulator-secret"
 )
 
-// serve starts a simulator in the default state with an edit, and returns its URL.
-func serve(t *testing.T, edit func(*simulator.State)) string {
+// received is a request as the server saw it.
+type received struct {
+	action, version, token string
+	query                  url.Values
+}
+
+// cloud is a server that answers what a test wants, and remembers what it was asked.
+type cloud struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls []received
+}
+
+// newCloud starts a server. answer gets the number of the call, from 0.
+func newCloud(t *testing.T, answer func(w http.ResponseWriter, n int, call received)) *cloud {
 	t.Helper()
-	state := simulator.DefaultState()
-	if edit != nil {
-		edit(&state)
-	}
-	server := httptest.NewServer(simulator.New(state))
-	t.Cleanup(server.Close)
-	return server.URL
+	c := &cloud{}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := r.Header.Get
+		call := received{header("x-acs-action"), header("x-acs-version"), header("x-acs-security-token"), r.URL.Query()}
+		c.mu.Lock()
+		n := len(c.calls)
+		c.calls = append(c.calls, call)
+		c.mu.Unlock()
+		answer(w, n, call)
+	}))
+	t.Cleanup(c.Close)
+	return c
 }
 
-func TestListUsage(t *testing.T) {
-	endpoint := serve(t, func(s *simulator.State) {
-		region := s.Regions["cn-beijing"]
-		region.MaxCPU, region.UsedCPU = 100, 11.2505
-		s.Regions["cn-beijing"] = region
-	})
-	client, err := eci.New(eci.Config{AccessKeyID: keyID, AccessKeySecret: secret, Region: "cn-beijing", Endpoint: endpoint})
+// saying starts a server that always answers the same.
+func saying(t *testing.T, status int, body string) *cloud {
+	t.Helper()
+	return newCloud(t, func(w http.ResponseWriter, _ int, _ received) { say(w, status, body) })
+}
+
+func say(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json;charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+}
+
+// received returns what the server was asked until now.
+func (c *cloud) received() []received {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.calls)
+}
+
+// newClient returns a client of the server, with an edit of its configuration.
+func newClient(t *testing.T, endpoint string, edit ...func(*eci.Config)) eci.Client {
+	t.Helper()
+	config := eci.Config{Credentials: eci.Credentials{AccessKeyID: keyID, AccessKeySecret: secret}, Region: "cn-beijing", Endpoint: endpoint}
+	for _, each := range edit {
+		each(&config)
+	}
+	client, err := eci.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := client.ListUsage(t.Context(), "cn-beijing")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// What is used is rounded up, so that rounding never promises more than there is.
-	if diff := cmp.Diff(eci.Usage{MaxMilliCPU: 100_000, UsedMilliCPU: 11_251}, got); diff != "" {
-		t.Errorf("usage (-want +got):\n%s", diff)
-	}
+	return client
 }
 
-func TestErrors(t *testing.T) {
-	cases := map[string]struct {
-		edit      func(*simulator.State)
-		config    eci.Config
-		region    string
-		wantClass eci.Class
-		wantCode  string
-		wantText  string
-	}{
-		"unknown access key": {
-			config: eci.Config{AccessKeyID: "nobody", AccessKeySecret: secret}, wantClass: eci.ClassCredentials, wantCode: "InvalidAccessKeyId.NotFound",
-		},
-		"wrong secret": {
-			config: eci.Config{AccessKeyID: keyID, AccessKeySecret: "wrong-secret"}, wantClass: eci.ClassCredentials, wantCode: "SignatureDoesNotMatch",
-		},
-		"missing rights": {
-			edit: func(s *simulator.State) { s.FailWith = "Forbidden.RAM" }, wantClass: eci.ClassCredentials, wantCode: "Forbidden.RAM",
-		},
-		"throttled": {
-			edit: func(s *simulator.State) { s.FailWith = "Throttling.User" }, wantClass: eci.ClassThrottled, wantCode: "Throttling.User",
-		},
-		"server failed": {
-			edit: func(s *simulator.State) { s.ErrorRate = 1 }, wantClass: eci.ClassServer, wantCode: "InternalError",
-		},
-		"unknown region": {region: "cn-atlantis", wantClass: eci.ClassServer, wantCode: "InvalidRegionId.NotFound"},
-		"no answer":      {edit: func(s *simulator.State) { s.Outage = true }, wantClass: eci.ClassNetwork, wantText: "ListUsage got no answer: the connection was closed"},
-		"nobody listens": {config: eci.Config{AccessKeyID: keyID, AccessKeySecret: secret, Endpoint: "http://127.0.0.1:1"}, wantClass: eci.ClassNetwork,
-			wantText: "ListUsage got no answer: the connection was refused"},
+// wantError checks the class and the code of an error, and that its text gives nothing away.
+func wantError(t *testing.T, err error, class eci.Class, code string) {
+	t.Helper()
+	var failed *eci.Error
+	if !errors.As(err, &failed) {
+		t.Fatalf("error %v is no *eci.Error", err)
 	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			config := tc.config
-			if config.AccessKeyID == "" {
-				config.AccessKeyID, config.AccessKeySecret = keyID, secret
-			}
-			if config.Endpoint == "" {
-				config.Endpoint = serve(t, tc.edit)
-			}
-			client, err := eci.New(config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			region := tc.region
-			if region == "" {
-				region = "cn-beijing"
-			}
-			_, err = client.ListUsage(t.Context(), region)
-			var failed *eci.Error
-			if !errors.As(err, &failed) {
-				t.Fatalf("error %v is no *eci.Error", err)
-			}
-			if failed.Class != tc.wantClass || failed.Code != tc.wantCode {
-				t.Errorf("class %q, code %q, want %q, %q (%v)", failed.Class, failed.Code, tc.wantClass, tc.wantCode, err)
-			}
-			if tc.wantText != "" && err.Error() != tc.wantText {
-				t.Errorf("error = %q, want %q", err, tc.wantText)
-			}
-			if strings.Contains(err.Error(), config.AccessKeySecret) {
-				t.Errorf("the error gives the secret away: %v", err)
-			}
-		})
+	if failed.Class != class || failed.Code != code {
+		t.Errorf("class %q, code %q, want %q, %q (%v)", failed.Class, failed.Code, class, code, err)
+	}
+	for _, hidden := range []string{secret, keyID, sessionSecret, sessionToken, serviceToken, "request-1", "127.0.0.1"} {
+		if strings.Contains(err.Error(), hidden) {
+			t.Errorf("the error gives %q away: %v", hidden, err)
+		}
 	}
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
+	key := eci.Credentials{AccessKeyID: keyID, AccessKeySecret: secret}
+	role := &eci.RRSA{RoleARN: "role", OIDCProviderARN: "provider", TokenFile: "token"}
+	// What is not given must not be taken from the environment.
+	for _, name := range []string{"ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN"} {
+		t.Setenv(name, "from-the-environment")
+	}
 	for name, config := range map[string]eci.Config{
-		"no access key":           {Region: "cn-beijing"},
-		"endpoint without host":   {AccessKeyID: keyID, AccessKeySecret: secret, Endpoint: "eci.cn-beijing.aliyuncs.com"},
-		"endpoint that is no URL": {AccessKeyID: keyID, AccessKeySecret: secret, Endpoint: "http://%zz"},
+		"no access key":            {Region: "cn-beijing"},
+		"no secret":                {Region: "cn-beijing", Credentials: eci.Credentials{AccessKeyID: keyID}},
+		"a token only":             {Region: "cn-beijing", Credentials: eci.Credentials{SecurityToken: sessionToken}},
+		"neither region nor host":  {Credentials: key},
+		"region of another domain": {Credentials: key, Region: "cn-beijing.example.com/"},
+		"endpoint without host":    {Credentials: key, Endpoint: "eci.cn-beijing.aliyuncs.com"},
+		"endpoint that is no URL":  {Credentials: key, Endpoint: "http://%zz"},
+		"endpoint of another kind": {Credentials: key, Endpoint: "ftp://eci.cn-beijing.aliyuncs.com"},
+		"endpoint with a password": {Credentials: key, Endpoint: "https://user:" + secret + "@eci.cn-beijing.aliyuncs.com"},
+		"endpoint with a path":     {Credentials: key, Endpoint: "https://eci.cn-beijing.aliyuncs.com/v1"},
+		"access key and role":      {Region: "cn-beijing", Credentials: eci.Credentials{AccessKeyID: keyID, AccessKeySecret: secret, RRSA: role}},
+		"role without token":       {Region: "cn-beijing", Credentials: eci.Credentials{RRSA: &eci.RRSA{RoleARN: "role", OIDCProviderARN: "provider"}}},
+		"role without provider":    {Region: "cn-beijing", Credentials: eci.Credentials{RRSA: &eci.RRSA{RoleARN: "role", TokenFile: "token"}}},
+		"role without ARN":         {Region: "cn-beijing", Credentials: eci.Credentials{RRSA: &eci.RRSA{OIDCProviderARN: "provider", TokenFile: "token"}}},
+		"role without region":      {Endpoint: "http://127.0.0.1:1", Credentials: eci.Credentials{RRSA: role}},
+		"STS endpoint as a URL": {Region: "cn-beijing", Credentials: eci.Credentials{RRSA: &eci.RRSA{
+			RoleARN: "role", OIDCProviderARN: "provider", TokenFile: "token", STSEndpoint: "https://sts.aliyuncs.com",
+		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := eci.New(config); err == nil {
-				t.Error("no error")
-			} else if strings.Contains(err.Error(), secret) {
-				t.Errorf("the error gives the secret away: %v", err)
+			_, err := eci.New(config)
+			if err == nil {
+				t.Fatal("no error")
 			}
+			wantClass := eci.ClassCredentials
+			if config.Credentials.RRSA == nil && config.Credentials.AccessKeySecret != "" {
+				wantClass = eci.ClassNetwork
+			}
+			wantError(t, err, wantClass, "")
 		})
 	}
 }
