@@ -16,35 +16,14 @@ import (
 
 const (
 	signatureAlgorithm = "ACS3-HMAC-SHA256"
-	// clockSkew is how far the date of a request may be from the server's: 15 minutes, as Alibaba Cloud documents for InvalidTimeStamp.Expired.
-	clockSkew = 15 * time.Minute
+	// freshness is how far the date of a request may be from the server's: 15 minutes, as Alibaba Cloud documents for InvalidTimeStamp.Expired.
+	freshness = 15 * time.Minute
 	maxBody   = 1 << 20
+	// tokenHeader carries the security token of a temporary access key.
+	tokenHeader = "x-acs-security-token"
 )
 
 var authorizationHeader = regexp.MustCompile(`^ACS3-HMAC-SHA256 Credential=([^,]+),\s*SignedHeaders=([^,]+),\s*Signature=([0-9a-f]{64})$`)
-
-// apiError is an error of the OpenAPI, with the documented code and HTTP status.
-type apiError struct {
-	Status  int
-	Code    string
-	Message string
-}
-
-// scripted returns the error of a code that the state asks for.
-func scripted(code string) *apiError {
-	switch {
-	case strings.HasPrefix(code, "Throttling"):
-		return &apiError{http.StatusTooManyRequests, code, "Request was denied due to user flow control."}
-	case code == "ServiceUnavailable":
-		return &apiError{http.StatusServiceUnavailable, code, "The request has failed due to a temporary failure of the server."}
-	case code == "InternalError":
-		return &apiError{http.StatusInternalServerError, code, "The request processing has failed due to some unknown error."}
-	case strings.HasPrefix(code, "Forbidden"):
-		return &apiError{http.StatusForbidden, code, "User not authorized to operate on the specified resource."}
-	default:
-		return &apiError{http.StatusBadRequest, code, "The request was refused by the script of the simulator."}
-	}
-}
 
 // authenticate checks the signature as Alibaba Cloud's "V3 request body and signature" page describes it.
 func (s *Server) authenticate(state *State, r *http.Request) *apiError {
@@ -57,7 +36,8 @@ func (s *Server) authenticate(state *State, r *http.Request) *apiError {
 	if !ok {
 		return &apiError{http.StatusNotFound, "InvalidAccessKeyId.NotFound", "Specified access key is not found."}
 	}
-	if err := s.checkFreshness(r); err != nil {
+	now := s.now().Add(duration(state.ClockSkew))
+	if err := s.checkFreshness(r, now); err != nil {
 		return err
 	}
 	mismatch := &apiError{http.StatusBadRequest, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation."}
@@ -69,7 +49,11 @@ func (s *Server) authenticate(state *State, r *http.Request) *apiError {
 	if r.Header.Get("x-acs-content-sha256") != hex.EncodeToString(digest[:]) {
 		return mismatch
 	}
-	for _, must := range []string{"host", "x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"} {
+	mandatory := []string{"host", "x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"}
+	if r.Header.Get(tokenHeader) != "" {
+		mandatory = append(mandatory, tokenHeader)
+	}
+	for _, must := range mandatory {
 		if !slices.Contains(signedHeaders, must) {
 			return mismatch
 		}
@@ -77,29 +61,51 @@ func (s *Server) authenticate(state *State, r *http.Request) *apiError {
 	if !hmac.Equal([]byte(signature), []byte(sign(secret, canonicalRequest(r, signedHeaders)))) {
 		return mismatch
 	}
+	return checkToken(state, accessKeyID, r.Header.Get(tokenHeader), now)
+}
+
+// checkToken refuses a temporary access key without its security token, or after its time, and a token that belongs to no key.
+func checkToken(state *State, accessKeyID, token string, now time.Time) *apiError {
+	issued, temporary := state.SecurityTokens[accessKeyID]
+	if token != issued.Token {
+		return &apiError{http.StatusBadRequest, "InvalidSecurityToken.MismatchWithAccessKey", "Specified SecurityToken mismatch with the AccessKey."}
+	}
+	if expires, _ := time.Parse(time.RFC3339, issued.Expires); temporary && !now.Before(expires) {
+		return &apiError{http.StatusBadRequest, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired."}
+	}
 	return nil
 }
 
 // checkFreshness refuses requests from another time and nonces that came before.
-func (s *Server) checkFreshness(r *http.Request) *apiError {
-	now := s.now()
+func (s *Server) checkFreshness(r *http.Request, now time.Time) *apiError {
 	date, err := time.Parse(time.RFC3339, r.Header.Get("x-acs-date"))
-	if err != nil || date.Before(now.Add(-clockSkew)) || date.After(now.Add(clockSkew)) {
+	if err != nil || date.Before(now.Add(-freshness)) || date.After(now.Add(freshness)) {
 		return &apiError{http.StatusBadRequest, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired."}
 	}
-	nonce := r.Header.Get("x-acs-signature-nonce")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for old, seen := range s.nonces {
-		if now.Sub(seen) > 2*clockSkew {
-			delete(s.nonces, old)
-		}
-	}
-	if _, used := s.nonces[nonce]; used || nonce == "" {
+	if !s.nonces.fresh(r.Header.Get("x-acs-signature-nonce"), s.now()) {
 		return &apiError{http.StatusBadRequest, "SignatureNonceUsed", "Specified signature nonce was used already."}
 	}
-	s.nonces[nonce] = now
 	return nil
+}
+
+// nonces remembers the signature nonces for at least as long as a request can be sent again. It forgets half of them at a time, because looking for
+// the old ones with every request would make each as slow as there are many.
+type nonces struct {
+	young, old map[string]struct{}
+	turned     time.Time
+}
+
+// fresh tells whether a nonce comes for the first time, and remembers it.
+func (n *nonces) fresh(nonce string, now time.Time) bool {
+	if n.young == nil || now.Sub(n.turned) > 2*freshness {
+		n.young, n.old, n.turned = map[string]struct{}{}, n.young, now
+	}
+	_, young := n.young[nonce]
+	_, old := n.old[nonce]
+	n.young[nonce] = struct{}{}
+	return nonce != "" && !young && !old
 }
 
 // canonicalRequest is the text whose hash is signed.

@@ -1,46 +1,53 @@
-// Package simulator is an HTTP server that speaks the subset of the ECI OpenAPI (version 2018-08-08, RPC style) that Spillway uses: it checks the
-// signature of every request, answers with the documented field names and error bodies, and can be told at run time to have less quota, no stock, to
-// be slow, to fail or to be gone. docs/eci-simulator.md describes it for users.
+// Package simulator is an HTTP server that speaks the subset of the ECI OpenAPI (version 2018-08-08, RPC style) and of the VPC OpenAPI (2016-04-28) that
+// Spillway uses: it checks the signature of every request, keeps a ledger of container groups, answers with the documented field names and error
+// bodies, and can be told at run time to have less quota, no stock, to be slow, to fail or to be gone. docs/eci-simulator.md describes it for users.
 package simulator
 
 import (
 	"encoding/json"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-const apiVersion = "2018-08-08"
-
-// stockCategories are the values of StatusCategory in DescribeAvailableResource.
-var stockCategories = []string{"WithStock", "ClosedWithStock", "WithoutStock", "ClosedWithoutStock"}
-
 // Server is the simulator. It is an http.Handler and safe for concurrent use.
 type Server struct {
 	mux *http.ServeMux
 	now func() time.Time
 
-	mu    sync.Mutex
-	state State
+	mu sync.Mutex
+	// state is replaced, never changed, but for Left in its zones.
+	state   *State
+	ledger  *ledger
+	buckets map[string]*bucket
 	// calls counts the answered calls by action and outcome: "ListUsage OK", "ListUsage Throttling.User".
-	calls map[string]int
-	// nonces are the signature nonces of the last minutes, which must not come twice.
-	nonces map[string]time.Time
+	calls  map[string]int
+	nonces nonces
 }
 
 var _ http.Handler = &Server{}
 
-// New returns a simulator in the given state.
+// New returns a simulator in the given state, with an empty ledger. A state that cannot be answered from is a mistake of the program that gives it.
 func New(state State) *Server {
-	s := &Server{mux: http.NewServeMux(), now: time.Now, state: state, calls: map[string]int{}, nonces: map[string]time.Time{}}
+	own, err := state.clone()
+	if err == nil {
+		own.complete()
+		err = own.validate()
+	}
+	if err != nil {
+		panic("the state of the ECI simulator: " + err.Error())
+	}
+	s := &Server{mux: http.NewServeMux(), now: time.Now, state: &own, ledger: newLedger(), buckets: map[string]*bucket{}, calls: map[string]int{}}
 	s.mux.HandleFunc("POST /{$}", s.serveAPI)
 	s.mux.HandleFunc("GET /admin/state", s.serveState)
 	s.mux.HandleFunc("PATCH /admin/state", s.patchState)
 	s.mux.HandleFunc("GET /admin/calls", s.serveCalls)
+	s.mux.HandleFunc("GET /admin/ledger", s.serveLedger)
+	s.mux.HandleFunc("GET /admin/groups", s.serveGroups)
+	s.mux.HandleFunc("DELETE /admin/groups", s.deleteGroups)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })
 	return s
 }
@@ -48,19 +55,16 @@ func New(state State) *Server {
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// serveAPI answers a call of the ECI OpenAPI.
+// serveAPI answers a call of the OpenAPI.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
-	state, err := s.snapshot()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	time.Sleep(state.latency())
+	action := r.Header.Get("x-acs-action")
+	time.Sleep(s.current().delay(action))
+	// What is told while a call is delayed counts for it: an outage cuts off those that are under way.
+	state := s.current()
 	if state.Outage {
 		panic(http.ErrAbortHandler) // net/http's way to close the connection without an answer
 	}
-	action := r.Header.Get("x-acs-action")
-	answer, apiErr := s.answer(&state, action, r)
+	answer, apiErr := s.answer(state, action, r)
 	if apiErr != nil {
 		s.count(action, apiErr.Code)
 		s.writeError(w, r, apiErr)
@@ -72,44 +76,57 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer checks the request in the order that the API gateway does and dispatches it.
-func (s *Server) answer(state *State, action string, r *http.Request) (map[string]any, *apiError) {
+func (s *Server) answer(state *State, name string, r *http.Request) (map[string]any, *apiError) {
+	if code := state.Actions[name].FailWith; code != "" {
+		return nil, scripted(code)
+	}
 	if state.FailWith != "" {
 		return nil, scripted(state.FailWith)
 	}
 	if err := s.authenticate(state, r); err != nil {
 		return nil, err
 	}
-	if version := r.Header.Get("x-acs-version"); version != apiVersion {
+	version := r.Header.Get("x-acs-version")
+	if version != eciVersion && version != vpcVersion {
 		return nil, &apiError{http.StatusBadRequest, "InvalidVersion", "Specified parameter Version is not valid."}
+	}
+	action, known := actions[name]
+	if !known || action.version != version {
+		return nil, &apiError{http.StatusNotFound, "InvalidAction.NotFound", "Specified api is not found, please check your url and method."}
 	}
 	if rand.Float64() < state.ErrorRate {
 		return nil, scripted("InternalError")
 	}
-	region, ok := state.Regions[r.URL.Query().Get("RegionId")]
-	if !ok {
-		return nil, &apiError{http.StatusNotFound, "InvalidRegionId.NotFound", "The specified RegionId does not exist."}
-	}
-	switch action {
-	case "ListUsage":
-		return listUsage(region), nil
-	case "DescribeAvailableResource":
-		return describeAvailableResource(region, r.URL.Query())
-	default:
-		return nil, &apiError{http.StatusNotFound, "InvalidAction.NotFound", "Specified api is not found, please check your url and method."}
-	}
+	return s.perform(name, action, r)
 }
 
-// snapshot returns the state of this moment.
-func (s *Server) snapshot() (State, error) {
+// perform takes the call from the rate limit of its action and answers it, one call after the other.
+func (s *Server) perform(name string, action action, r *http.Request) (map[string]any, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state.clone()
+	now, query := s.now(), r.URL.Query()
+	if !s.take(name, now) {
+		return nil, scripted("Throttling.User")
+	}
+	region := query.Get("RegionId")
+	regionState, known := s.state.Regions[region]
+	if !known && (!action.global || region != "") {
+		return nil, &apiError{http.StatusNotFound, "InvalidRegionId.NotFound", "The specified RegionId does not exist."}
+	}
+	return action.answer(&call{state: s.state, ledger: s.ledger, region: region, regionState: regionState, query: query, now: now})
+}
+
+// current returns the state of this moment.
+func (s *Server) current() *State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
 }
 
 func (s *Server) count(action, outcome string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.Contains([]string{"ListUsage", "DescribeAvailableResource"}, action) {
+	if _, known := actions[action]; !known {
 		action = "Unknown" // A caller's text must not make the counters grow.
 	}
 	s.calls[action+" "+outcome]++
