@@ -17,7 +17,7 @@ help: ## Show this help.
 build: $(addprefix $(BIN)/,$(SPILLWAY)) ## Build Spillway's binaries into bin/.
 
 .PHONY: cluster-up
-cluster-up: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) local-cluster) ## Start an empty local cluster with Spillway; it runs until cluster-down.
+cluster-up: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) eci-provider local-cluster) ## Start an empty local cluster with Spillway; it runs until cluster-down.
 	@$(BIN)/local-cluster up $(BIN)
 
 .PHONY: cluster-down
@@ -29,7 +29,7 @@ cluster-status: $(BIN)/local-cluster ## Tell which parts of the local cluster ru
 	@$(BIN)/local-cluster status $(BIN)
 
 .PHONY: demo
-demo: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) local-cluster demo) ## Show on a local cluster what Spillway does; KEEP=1 leaves the cluster running.
+demo: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) eci-provider local-cluster demo) ## Show on a local cluster what Spillway does; KEEP=1 leaves the cluster running.
 	@if $(BIN)/local-cluster status $(BIN) >/dev/null 2>&1; then echo "a local cluster is running already; stop it first: make cluster-down" >&2; exit 1; fi
 	@$(BIN)/local-cluster up $(BIN)
 	@status=0; $(BIN)/demo $(BIN)/cluster/kubeconfig || status=$$?; \

@@ -45,6 +45,10 @@ $(BIN)/local-cluster: $(GO_SOURCES)
 	@echo "building the tool that runs the local cluster"
 	@$(GO_BUILD) -ldflags "-s -w" -o $@ ./test/cluster
 
+$(BIN)/eci-provider: $(GO_SOURCES)
+	@echo "building the tool that plays the virtual-kubelet of ECI"
+	@$(GO_BUILD) -ldflags "-s -w" -o $@ ./test/provider/eci-provider
+
 $(BIN)/demo: $(GO_SOURCES)
 	@echo "building the demo"
 	@$(GO_BUILD) -ldflags "-s -w" -o $@ ./test/demo

@@ -19,6 +19,8 @@ type cluster struct {
 	bin string
 	// dir is where the cluster keeps its files.
 	dir string
+	// controllerFlags are added to those of Spillway's controller.
+	controllerFlags []string
 }
 
 // file returns the path of a file of the cluster.
@@ -113,7 +115,7 @@ func (c *cluster) start(ctx context.Context) error {
 	if err := c.launch(ctx, c.apiserver(ports)); err != nil {
 		return err
 	}
-	if err := c.launch(ctx, c.controlPlane(ports)...); err != nil {
+	if err := c.launch(ctx, append(c.controlPlane(ports), c.kubelets(ports)...)...); err != nil {
 		return err
 	}
 	if err := c.install(ctx, ports); err != nil {

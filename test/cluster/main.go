@@ -1,7 +1,9 @@
 // Command cluster runs a local Kubernetes cluster from the binaries in bin/: etcd, kube-apiserver, kube-controller-manager, the stock scheduler, kwok
-// in place of kubelets, the ECI simulator, and the scheduler and controller of Spillway. Everything listens on loopback addresses only.
+// in place of kubelets, the ECI simulator and a provider in place of ECI's virtual-kubelet, and the scheduler and controller of Spillway. Everything
+// listens on loopback addresses only.
 //
-//	cluster up      starts the cluster, waits until every part is healthy, and returns; the parts go on running
+//	cluster up      starts the cluster, waits until every part is healthy, and returns; the parts go on running. Flags after the directory go to
+//	                Spillway's controller
 //	cluster down    stops what up started, by recorded process ID, and nothing else
 //	cluster status  tells which parts run
 package main
@@ -20,24 +22,24 @@ import (
 const upTimeout = 3 * time.Minute
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: cluster up|down|status DIR\nThe binaries are in DIR, and the cluster keeps its files in DIR/cluster.")
+	if len(os.Args) < 3 || len(os.Args) > 3 && os.Args[1] != "up" {
+		fmt.Fprintln(os.Stderr, "usage: cluster up DIR [CONTROLLER FLAG...]\n       cluster down|status DIR\nThe binaries are in DIR, and the cluster keeps its files in DIR/cluster.")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
 		os.Exit(1)
 	}
 }
 
-func run(command, bin string) error {
+func run(command, bin string, controllerFlags []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return fmt.Errorf("finding %s: %w", bin, err)
 	}
-	c := &cluster{bin: bin, dir: filepath.Join(bin, "cluster")}
+	c := &cluster{bin: bin, dir: filepath.Join(bin, "cluster"), controllerFlags: controllerFlags}
 	switch command {
 	case "up":
 		ctx, cancel := context.WithTimeout(ctx, upTimeout)

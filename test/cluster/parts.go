@@ -7,8 +7,8 @@ import (
 
 // portNames are the ports that the parts listen on.
 var portNames = []string{
-	"etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-ecs", "kwok-eci",
-	"eci-simulator", "spillway-scheduler", "spillway-controller", "spillway-controller-metrics",
+	"etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok",
+	"eci-simulator", "eci-provider", "spillway-scheduler", "spillway-controller", "spillway-controller-metrics",
 }
 
 func (c *cluster) etcd(ports map[string]int) command {
@@ -45,7 +45,7 @@ func (c *cluster) apiserver(ports map[string]int) command {
 	}
 }
 
-// controlPlane returns the rest of a stock cluster, kwok in place of kubelets, and the ECI simulator.
+// controlPlane returns the rest of a stock cluster.
 func (c *cluster) controlPlane(ports map[string]int) []command {
 	return []command{
 		{
@@ -64,26 +64,34 @@ func (c *cluster) controlPlane(ports map[string]int) []command {
 				"--bind-address=127.0.0.1", securePort(ports["kube-scheduler"]),
 			},
 		},
-		c.kwok("kwok-ecs", ports, "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40",
-			"--config="+stages("nodes.yaml"), "--config="+stages("pods.yaml")),
-		// The Nodes of ECI and their Leases are written by Spillway; kwok only plays the kubelet for their pods.
-		c.kwok("kwok-eci", ports, "--manage-nodes-with-label-selector=type=virtual-kubelet", "--node-lease-duration-seconds=0",
-			"--config="+stages("virtual-nodes.yaml"), "--config="+stages("pods.yaml")),
+	}
+}
+
+// kubelets returns kwok in place of those of machines, and the ECI simulator with what plays its virtual-kubelet.
+func (c *cluster) kubelets(ports map[string]int) []command {
+	return []command{
+		{
+			name: "kwok", binary: "kwok", health: loopback("http", ports["kwok"]) + "/healthz",
+			args: []string{
+				"--kubeconfig=" + c.file("kwok.kubeconfig"), fmt.Sprintf("--server-address=127.0.0.1:%d", ports["kwok"]),
+				"--manage-all-nodes=false", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40",
+				"--config=" + stages("nodes.yaml"), "--config=" + stages("pods.yaml"),
+			},
+			// Without a home, kwok reads no configuration of the user's.
+			env: []string{"HOME=" + c.dir},
+		},
 		{
 			name: "eci-simulator", binary: "eci-simulator", health: loopback("http", ports["eci-simulator"]) + "/healthz",
 			args: []string{fmt.Sprintf("--listen=127.0.0.1:%d", ports["eci-simulator"])},
 		},
-	}
-}
-
-func (c *cluster) kwok(name string, ports map[string]int, args ...string) command {
-	return command{
-		name: name, binary: "kwok", health: loopback("http", ports[name]) + "/healthz",
-		args: append([]string{
-			"--kubeconfig=" + c.file("kwok.kubeconfig"), "--manage-all-nodes=false", fmt.Sprintf("--server-address=127.0.0.1:%d", ports[name]),
-		}, args...),
-		// Without a home, kwok reads no configuration of the user's.
-		env: []string{"HOME=" + c.dir},
+		// The Nodes of ECI and their Leases are written by Spillway; this one only plays the kubelet for their pods.
+		{
+			name: "eci-provider", binary: "eci-provider", health: loopback("http", ports["eci-provider"]) + "/healthz",
+			args: []string{
+				"--kubeconfig=" + c.file("kwok.kubeconfig"), "--eci-endpoint=" + loopback("http", ports["eci-simulator"]),
+				fmt.Sprintf("--listen=127.0.0.1:%d", ports["eci-provider"]),
+			},
+		},
 	}
 }
 
@@ -99,11 +107,11 @@ func (c *cluster) spillway(ports map[string]int) []command {
 		},
 		{
 			name: "spillway-controller", binary: "spillway-controller", health: loopback("http", ports["spillway-controller"]) + "/readyz",
-			args: []string{
+			args: append([]string{
 				"--kubeconfig=" + c.file("spillway-controller.kubeconfig"), "--eci-endpoint=" + loopback("http", ports["eci-simulator"]),
 				fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports["spillway-controller"]),
 				fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports["spillway-controller-metrics"]),
-			},
+			}, c.controllerFlags...),
 		},
 	}
 }
