@@ -15,6 +15,8 @@ type View interface {
 	Terminating(unit int) int64
 	// Room tells whether a node of the unit can take the pod now.
 	Room(unit int) Room
+	// Closed returns why no virtual node of the unit takes the pod now, after Room has answered RoomClosed. It has no moving numbers.
+	Closed(unit int) string
 	// Barred returns why the pod can never be placed in the unit, in words that follow the unit's name; empty when it can.
 	Barred(unit int) string
 	// Since returns when the pod first failed in the unit (R6), in whole seconds. If the clock does not run, it is started, or the result is zero.
@@ -78,6 +80,9 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 			}
 			d.needsRoom = d.needsRoom || room != RoomUnfit
 			why = room.String()
+			if room == RoomClosed {
+				why = view.Closed(i)
+			}
 			if room == RoomLeaving {
 				d.Outcome, d.Unit, d.leaving = Waiting, i, true
 				d.add(i, why)

@@ -20,6 +20,7 @@ type fixedView struct {
 	room        []Room
 	terminating []int64
 	barred      []string
+	closed      []string
 	preempt     []bool
 	nominated   []bool
 	// clocks are the clocks that run; asking to start one sets it to begin.
@@ -37,6 +38,7 @@ func at[T any](list []T, i int) (zero T) {
 func (v *fixedView) Usage(unit int) Usage       { return at(v.usage, unit) }
 func (v *fixedView) Terminating(unit int) int64 { return at(v.terminating, unit) }
 func (v *fixedView) Barred(unit int) string     { return at(v.barred, unit) }
+func (v *fixedView) Closed(unit int) string     { return at(v.closed, unit) }
 func (v *fixedView) Preempt(unit int) bool      { return at(v.preempt, unit) }
 func (v *fixedView) Nominated(unit int) bool    { return at(v.nominated, unit) }
 
@@ -107,6 +109,11 @@ func TestDecide(t *testing.T) {
 			view:        fixedView{room: []Room{RoomNone, RoomRefused, RoomUnfit}},
 			wantOutcome: Failed, wantUnit: -1, wantAsked: []int{0, 1, 2},
 			wantMessage: first + "no node has room for the pod; " + second + RoomRefused.String() + "; unit 2 (eci): no node passes all filters for the pod",
+		},
+		"ECI would not accept the pod": {
+			view:        fixedView{room: []Room{RoomNone, RoomNone, RoomClosed}, closed: []string{"", "", "cn-beijing-j: out of stock for 2-4Gi (NoStock)"}},
+			wantOutcome: Failed, wantUnit: -1, wantAsked: []int{0, 1, 2},
+			wantMessage: first + "no node has room for the pod; " + second + "no node has room for the pod; unit 2 (eci): cn-beijing-j: out of stock for 2-4Gi (NoStock)",
 		},
 		"the victims of the pod have still to end": {
 			view:        fixedView{room: []Room{RoomNone}, nominated: []bool{true}},

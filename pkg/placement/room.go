@@ -19,6 +19,8 @@ const (
 	RoomLeaving
 	// RoomRefused means that the nodes with room refuse the pod: they are cordoned, or have a taint or lack a label.
 	RoomRefused
+	// RoomClosed means that ECI would not accept the pod now on any virtual node of the unit; View.Closed says why.
+	RoomClosed
 	// RoomUnfit means that nodes seemed to have room, but the scheduler's other filters refused them all.
 	RoomUnfit
 )
@@ -38,6 +40,8 @@ func (r Room) String() string {
 		return "a pod that has ended is about to leave a node"
 	case RoomRefused:
 		return "nodes with room are closed to the pod by a cordon, a taint or their labels"
+	case RoomClosed:
+		return "ECI would not accept the pod"
 	case RoomUnfit:
 		return "no node passes all filters for the pod"
 	default:

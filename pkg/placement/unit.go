@@ -21,6 +21,8 @@ type Unit struct {
 	Title string
 	// Nodes are the nodes of the unit (R2).
 	Nodes NodeSet
+	// ECI is true for eci units, whose pods ECI must be able to run.
+	ECI bool
 
 	// maxPods is the cap on pods, or NoCap.
 	maxPods int64
@@ -42,7 +44,7 @@ type Unit struct {
 func compileUnit(index int, spec *v1alpha1.Unit, tracked []corev1.ResourceName) Unit {
 	nodes := newNodeSet(spec)
 	unit := Unit{
-		Index: index, ID: unitID(spec, &nodes), Title: spec.Name, Nodes: nodes, maxPods: NoCap,
+		Index: index, ID: unitID(spec, &nodes), Title: spec.Name, Nodes: nodes, ECI: spec.Resource == v1alpha1.ResourceECI, maxPods: NoCap,
 		waitLabel:      spec.Resource == v1alpha1.ResourceElastic || spec.PodLabels[v1alpha1.LabelWait] == "true",
 		noWait:         spec.Resource == v1alpha1.ResourceACS,
 		noPreemption:   spec.Resource == v1alpha1.ResourceACS,

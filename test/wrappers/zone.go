@@ -1,0 +1,79 @@
+package wrappers
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/apis/quantity"
+)
+
+// Zone builds a VirtualNode.
+type Zone struct{ eciv1alpha1.VirtualNode }
+
+// MakeZone returns a Managed VirtualNode in a zone of cn-beijing, with the Secret of the samples. Its name and UID are the zone.
+func MakeZone(zone string) *Zone {
+	z := &Zone{}
+	z.Name, z.UID = zone, types.UID(zone)
+	z.Spec = eciv1alpha1.VirtualNodeSpec{
+		Region: "cn-beijing", Zone: zone, Ownership: eciv1alpha1.OwnershipManaged, Credentials: eciv1alpha1.Credentials{SecretName: "eci-credentials"},
+	}
+	return z
+}
+
+// Obj returns the VirtualNode.
+func (z *Zone) Obj() *eciv1alpha1.VirtualNode { return &z.VirtualNode }
+
+// External makes the Node another virtual-kubelet's.
+func (z *Zone) External() *Zone { z.Spec.Ownership = eciv1alpha1.OwnershipExternal; return z }
+
+// Limit adds a limit.
+func (z *Zone) Limit(name corev1.ResourceName, amount string) *Zone {
+	if z.Spec.Limits == nil {
+		z.Spec.Limits = map[corev1.ResourceName]quantity.Quantity{}
+	}
+	z.Spec.Limits[name] = quantity.MustParse(amount)
+	return z
+}
+
+// VSwitch adds a vSwitch.
+func (z *Zone) VSwitch(id string) *Zone { z.Spec.VSwitches = append(z.Spec.VSwitches, id); return z }
+
+// MaxSpend sets the limit on spending.
+func (z *Zone) MaxSpend(perHour string) *Zone {
+	limit := quantity.MustParse(perHour)
+	z.Spec.MaxSpendPerHour = &limit
+	return z
+}
+
+// Offers sets the published capacity of a resource.
+func (z *Zone) Offers(name corev1.ResourceName, amount string) *Zone {
+	if z.Status.Capacity == nil {
+		z.Status.Capacity = corev1.ResourceList{}
+	}
+	z.Status.Capacity[name] = resource.MustParse(amount)
+	return z
+}
+
+// Quota sets the published quota of the account.
+func (z *Zone) Quota(cpu string) *Zone {
+	quota := resource.MustParse(cpu)
+	z.Status.QuotaCPU = &quota
+	return z
+}
+
+// Fresh sets when the capacity was read; it is good for a minute.
+func (z *Zone) Fresh(at time.Time) *Zone {
+	z.Status.LastRefreshTime, z.Status.FreshUntil = &metav1.Time{Time: at}, &metav1.Time{Time: at.Add(time.Minute)}
+	return z
+}
+
+// Price sets the published prices, an hour.
+func (z *Zone) Price(cpu, memory string) *Zone {
+	z.Status.Price = &eciv1alpha1.Price{Currency: "CNY", CPUPerHour: cpu, MemoryPerHour: memory}
+	return z
+}
