@@ -6,13 +6,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
 
 // Pods and Nodes are watched in the whole cluster and kept without what no controller looks at. So they must only ever be patched with what changed,
 // never updated as a whole. The virtualnode controller reads its Nodes from the API server.
 
-// keptConditions are what is looked at: when the pod was scheduled, and whether it can be resized, which decides what it requests.
-var keptConditions = []corev1.PodConditionType{corev1.PodScheduled, corev1.PodResizePending}
+// keptConditions are what is looked at: when the pod was scheduled, whether it can be resized, which decides what it requests, and what ECI says of it.
+var keptConditions = []corev1.PodConditionType{corev1.PodScheduled, corev1.PodResizePending, eciv1alpha1.ConditionContainerInstanceCreated}
 
 // slimPod keeps of a pod its metadata, what it requests and how far it is.
 func slimPod(obj any) (any, error) {
@@ -29,7 +32,7 @@ func slimPod(obj any) (any, error) {
 			Overhead: pod.Spec.Overhead, Resources: pod.Spec.Resources,
 		},
 		Status: corev1.PodStatus{
-			Phase: pod.Status.Phase,
+			Phase: pod.Status.Phase, StartTime: pod.Status.StartTime,
 			Conditions: slices.DeleteFunc(slices.Clone(pod.Status.Conditions), func(c corev1.PodCondition) bool {
 				return !slices.Contains(keptConditions, c.Type)
 			}),
@@ -65,9 +68,19 @@ func slimContainers(containers []corev1.Container) []corev1.Container {
 	var slim []corev1.Container
 	for i := range containers {
 		c := &containers[i]
-		slim = append(slim, corev1.Container{Name: c.Name, Resources: c.Resources, RestartPolicy: c.RestartPolicy})
+		slim = append(slim, corev1.Container{Name: c.Name, Resources: c.Resources, RestartPolicy: c.RestartPolicy, Env: slimEnv(c.Env)})
 	}
 	return slim
+}
+
+// slimEnv keeps the variable by which a container is left out of what ECI bills.
+func slimEnv(env []corev1.EnvVar) []corev1.EnvVar {
+	for i := range env {
+		if env[i].Name == ecispec.EnvIgnore {
+			return []corev1.EnvVar{{Name: env[i].Name, Value: env[i].Value}}
+		}
+	}
+	return nil
 }
 
 // slimStatuses keeps what containers have been given, which may differ from what they ask for while they are resized.

@@ -3,6 +3,7 @@ package controllers
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -13,9 +14,11 @@ import (
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	schedulingv1alpha1 "github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/account"
 	"github.com/spillway-k8s/spillway/controllers/deletioncost"
 	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/owners"
+	"github.com/spillway-k8s/spillway/controllers/podindex"
 	"github.com/spillway-k8s/spillway/controllers/resourcepolicy"
 	"github.com/spillway-k8s/spillway/controllers/virtualnode"
 )
@@ -24,11 +27,17 @@ import (
 type Options struct {
 	// SchedulerName is the schedulerName of the pods that Spillway places.
 	SchedulerName string
-	VirtualNode   virtualnode.Options
+	// Account says how ECI is asked. Its SchedulerName is set by Setup.
+	Account account.Options
+	// MaxCapacityAge is how old the capacity of a virtual node may become before it gets no new pods.
+	MaxCapacityAge time.Duration
 }
 
 // Setup adds every controller to the manager.
 func Setup(mgr ctrl.Manager, options Options) error {
+	if err := podindex.Register(mgr); err != nil {
+		return err
+	}
 	policies, selectors := governing.NewSource(mgr.GetClient()), owners.NewSelectors(mgr.GetAPIReader())
 	status := resourcepolicy.New(mgr.GetClient(), resourcepolicy.Options{SchedulerName: options.SchedulerName, Policies: policies, Owners: selectors})
 	if err := status.Register(mgr); err != nil {
@@ -38,7 +47,21 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	if err := cost.Register(mgr); err != nil {
 		return fmt.Errorf("registering %s: %w", deletioncost.Name, err)
 	}
-	if err := virtualnode.New(mgr.GetClient(), mgr.GetAPIReader(), options.VirtualNode).Register(mgr); err != nil {
+	return setUpECI(mgr, options)
+}
+
+// setUpECI adds the controllers of virtual nodes.
+func setUpECI(mgr ctrl.Manager, options Options) error {
+	options.Account.SchedulerName = options.SchedulerName
+	asker := account.New(mgr.GetClient(), mgr.GetAPIReader(), options.Account)
+	if err := asker.Register(mgr); err != nil {
+		return fmt.Errorf("registering %s: %w", account.Name, err)
+	}
+	nodes := virtualnode.New(mgr.GetClient(), mgr.GetAPIReader(), virtualnode.Options{
+		Readings: asker.Readings(), Changed: asker.Changed(), RefreshInterval: options.Account.RefreshInterval, StockInterval: options.Account.StockInterval,
+		MaxAge: options.MaxCapacityAge, SchedulerName: options.SchedulerName, Recorder: mgr.GetEventRecorder("spillway-controller"),
+	})
+	if err := nodes.Register(mgr); err != nil {
 		return fmt.Errorf("registering %s: %w", virtualnode.Name, err)
 	}
 	return nil

@@ -39,11 +39,16 @@ func main() {
 }
 
 func (o *options) addFlags(flags *flag.FlagSet) {
-	flags.StringVar(&o.controllers.VirtualNode.Namespace, "namespace", "spillway-system", "namespace of the Secrets with ECI credentials, and of the leader election")
-	flags.StringVar(&o.controllers.VirtualNode.Endpoint, "eci-endpoint", "",
+	account := &o.controllers.Account
+	flags.StringVar(&account.Namespace, "namespace", "spillway-system", "namespace of the Secrets with ECI credentials, and of the leader election")
+	flags.StringVar(&account.Endpoint, "eci-endpoint", "",
 		"URL that replaces the ECI endpoints of all regions, such as http://127.0.0.1:8080 for the simulator; empty: https://eci.<region>.aliyuncs.com")
-	flags.DurationVar(&o.controllers.VirtualNode.RefreshInterval, "refresh-interval", 10*time.Second, "how often the capacity of ECI is read: 1s to 15s")
-	flags.DurationVar(&o.controllers.VirtualNode.MaxAge, "max-capacity-age", time.Minute,
+	flags.StringVar(&account.TokenFile, "rrsa-token-file", os.Getenv("ALIBABA_CLOUD_OIDC_TOKEN_FILE"),
+		"file with the token of this ServiceAccount, for VirtualNodes with credentials.rrsa; by default that of the environment, which ACK sets")
+	flags.StringVar(&account.STSEndpoint, "sts-endpoint", "", "host that replaces STS, which rrsa asks; empty: sts.<region>.aliyuncs.com")
+	flags.DurationVar(&account.RefreshInterval, "refresh-interval", 10*time.Second, "how often the capacity of ECI is read: 1s to 15s")
+	flags.DurationVar(&account.StockInterval, "stock-interval", 30*time.Second, "how often the stock of ECI is read, of each specification that pods ask for: 1s to 1h")
+	flags.DurationVar(&o.controllers.MaxCapacityAge, "max-capacity-age", time.Minute,
 		"how old the capacity of a virtual node may become before it gets no new pods; more than refresh-interval")
 	flags.StringVar(&o.controllers.SchedulerName, "scheduler-name", "spillway-scheduler",
 		"schedulerName of the pods that Spillway places; pods of others are not reported as waiting or held")
@@ -54,12 +59,15 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 
 // validate returns an error that names the flag, its value and what is allowed.
 func (o *options) validate() error {
-	v := &o.controllers.VirtualNode
+	v := &o.controllers.Account
 	if v.RefreshInterval < time.Second || v.RefreshInterval > maxRefreshInterval {
 		return fmt.Errorf("--refresh-interval=%s: must be from 1s to %s", v.RefreshInterval, maxRefreshInterval)
 	}
-	if v.MaxAge <= v.RefreshInterval {
-		return fmt.Errorf("--max-capacity-age=%s: must be more than --refresh-interval=%s", v.MaxAge, v.RefreshInterval)
+	if v.StockInterval < time.Second || v.StockInterval > time.Hour {
+		return fmt.Errorf("--stock-interval=%s: must be from 1s to 1h", v.StockInterval)
+	}
+	if o.controllers.MaxCapacityAge <= v.RefreshInterval {
+		return fmt.Errorf("--max-capacity-age=%s: must be more than --refresh-interval=%s", o.controllers.MaxCapacityAge, v.RefreshInterval)
 	}
 	if v.Namespace == "" {
 		return fmt.Errorf("--namespace=%q: must name a namespace", v.Namespace)
@@ -84,7 +92,7 @@ func (o *options) run() error {
 	}
 	managerOptions.LeaderElection = o.leaderElect
 	managerOptions.LeaderElectionID = "spillway-controller"
-	managerOptions.LeaderElectionNamespace = o.controllers.VirtualNode.Namespace
+	managerOptions.LeaderElectionNamespace = o.controllers.Account.Namespace
 	managerOptions.LeaderElectionReleaseOnCancel = true
 	managerOptions.Metrics = metricsserver.Options{BindAddress: o.metricsAddress}
 	managerOptions.HealthProbeBindAddress = o.probeAddress

@@ -69,11 +69,8 @@ func New(c client.Client, options Options) *Controller {
 	return &Controller{client: c, options: options, limiter: flowcontrol.NewTokenBucketRateLimiter(patchesPerSecond, patchesPerSecond)}
 }
 
-// Register adds the controller and its index to the manager.
+// Register adds the controller to the manager, which must have the index of podindex.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &corev1.Pod{}, nodeNameField, nodeNameOf); err != nil {
-		return fmt.Errorf("indexing pods by node: %w", err)
-	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&corev1.Pod{}, builder.WithPredicates(costChanges)).

@@ -22,6 +22,7 @@ import (
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/owners"
+	"github.com/spillway-k8s/spillway/controllers/podindex"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -42,7 +43,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 		}
 	}
 	w := &world{}
-	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithIndex(&corev1.Pod{}, nodeNameField, nodeNameOf).
+	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithIndex(&corev1.Pod{}, podindex.Field, podindex.NodeOf).
 		WithInterceptorFuncs(interceptor.Funcs{Patch: func(
 			ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption,
 		) error {

@@ -10,10 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-)
 
-// nodeNameField is the index of pods by the name of their node.
-const nodeNameField = "spec.nodeName"
+	"github.com/spillway-k8s/spillway/controllers/podindex"
+)
 
 var (
 	// costChanges lets through what can change the cost of a pod: its binding, and edits of its labels and annotations.
@@ -42,13 +41,6 @@ func edits(e event.UpdateEvent) bool {
 		!maps.Equal(e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations())
 }
 
-func nodeNameOf(obj client.Object) []string {
-	if pod, ok := obj.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-		return []string{pod.Spec.NodeName}
-	}
-	return nil
-}
-
 // podsOfNamespace returns a request for every pod in the namespace of a policy that has a cost to keep.
 func (c *Controller) podsOfNamespace(ctx context.Context, policy client.Object) []reconcile.Request {
 	return c.requests(ctx, client.InNamespace(policy.GetNamespace()))
@@ -56,7 +48,7 @@ func (c *Controller) podsOfNamespace(ctx context.Context, policy client.Object) 
 
 // podsOfNode returns a request for every pod on a node that has a cost to keep.
 func (c *Controller) podsOfNode(ctx context.Context, node client.Object) []reconcile.Request {
-	return c.requests(ctx, client.MatchingFields{nodeNameField: node.GetName()})
+	return c.requests(ctx, podindex.On(node.GetName()))
 }
 
 func (c *Controller) requests(ctx context.Context, which client.ListOption) []reconcile.Request {

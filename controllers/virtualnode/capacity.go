@@ -2,13 +2,17 @@ package virtualnode
 
 import (
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
-	"github.com/spillway-k8s/spillway/pkg/eci"
+	"github.com/spillway-k8s/spillway/controllers/account"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
+	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
 const (
@@ -19,35 +23,145 @@ const (
 	smallestMilliCPU = 250
 	// storagePerPod is the ephemeral storage that comes with every instance: 30 GiB (same page).
 	storagePerPod = 30 << 30
+
+	resourceGPU corev1.ResourceName = "nvidia.com/gpu"
 )
 
-// capacityOf returns what the pods on the node may request in total, and in words what bounds its cpu: the smaller of its part of the
-// account's free quota and the limits. Spillway does not run pods on ECI itself yet, so nothing of the used quota is its own.
-func capacityOf(vn *v1alpha1.VirtualNode, usage eci.Usage, part share) (corev1.ResourceList, string) {
+// use is what pods hold of what ECI sells.
+type use struct {
+	// ownMilliCPU is what the pods on all nodes of the account hold in the quota, by ECI's own word.
+	ownMilliCPU int64
+	// ownPods are how many pods on the node have an instance, and so an address.
+	ownPods int64
+	// held is what all pods on the node hold, with those whose instance does not exist yet.
+	held offer.Amount
+	// specs are how many pods there are of each specification.
+	specs map[ecispec.Spec]int64
+	// nodes is how many nodes share the quota.
+	nodes int
+}
+
+// bound is one thing that bounds the capacity.
+type bound struct {
+	words string
+	// left is how many more pods of the default specification it admits.
+	left float64
+}
+
+// capacity is what a node offers.
+type capacity struct {
+	resources corev1.ResourceList
+	quotaCPU  resource.Quantity
+	limitedBy string
+}
+
+// capacityOf returns what the pods on the node may hold in total: the smallest of the account's quota without what others use of it, the free addresses with
+// those that pods of the node have, and the limits. What pods of ours hold already is theirs: Kubernetes subtracts it again.
+func capacityOf(vn *v1alpha1.VirtualNode, reading *account.Reading, u *use) capacity {
+	usage := reading.Usage
+	// What is counted as our own is never more than what is used.
+	others := max(usage.UsedMilliCPU-u.ownMilliCPU, 0)
+	quota := max(usage.MaxMilliCPU-others, 0)
+	milliCPU, bounds := quota, []bound{}
+	add := func(words string, left, each float64) { bounds = append(bounds, bound{words, max(left, 0) / each}) }
+	reference := ecispec.Default()
 	limits := vn.Spec.Limits
-	milliCPU := part.milliCPU
-	limitedBy := fmt.Sprintf("vCPU quota of %s: %s, used %s", vn.Spec.Region, cores(usage.MaxMilliCPU), cores(usage.UsedMilliCPU))
-	if part.nodes > 1 {
-		limitedBy += fmt.Sprintf(", shared by %d virtual nodes", part.nodes)
+	if limit, ok := limits[corev1.ResourceCPU]; ok {
+		milliCPU = min(milliCPU, limit.MilliValue())
+		add("spec.limits.cpu: "+limit.String(), float64(limit.MilliValue()-u.held.MilliCPU), float64(reference.MilliCPU))
 	}
-	if limit, ok := limits[corev1.ResourceCPU]; ok && limit.MilliValue() < milliCPU {
-		milliCPU = limit.MilliValue()
-		limitedBy = fmt.Sprintf("spec.limits.cpu: %s", limit.String())
+	if words, limit, left, ok := spendBound(vn, reading, u); ok {
+		milliCPU = min(milliCPU, limit)
+		add(words, left, 1)
 	}
 	memory := milliCPU/1000*memoryPerCPU + milliCPU%1000*memoryPerCPU/1000
 	if limit, ok := limits[corev1.ResourceMemory]; ok {
 		memory = min(memory, limit.Value())
+		add("spec.limits.memory: "+limit.String(), float64(limit.Value()-u.held.Memory), float64(reference.Memory))
 	}
 	pods := milliCPU / smallestMilliCPU
 	if limit, ok := limits[corev1.ResourcePods]; ok {
 		pods = min(pods, limit.Value())
+		add("spec.limits.pods: "+limit.String(), float64(limit.Value()-u.held.Pods), 1)
 	}
-	return corev1.ResourceList{
-		corev1.ResourceCPU:              *cpu(milliCPU),
-		corev1.ResourceMemory:           *resource.NewQuantity(memory, resource.BinarySI),
-		corev1.ResourcePods:             *resource.NewQuantity(pods, resource.DecimalSI),
-		corev1.ResourceEphemeralStorage: *resource.NewQuantity(pods*storagePerPod, resource.BinarySI),
-	}, limitedBy
+	if len(vn.Spec.VSwitches) > 0 {
+		free := freeIPs(vn, reading)
+		pods = min(pods, free+u.ownPods)
+		add(vSwitchWords(vn, free), float64(free+u.ownPods-u.held.Pods), 1)
+	}
+	add(quotaWords(vn, reading, u), float64(usage.MaxMilliCPU-usage.UsedMilliCPU), float64(reference.MilliCPU))
+	out := capacity{
+		resources: corev1.ResourceList{
+			corev1.ResourceCPU:              *cpu(milliCPU),
+			corev1.ResourceMemory:           *resource.NewQuantity(memory, resource.BinarySI),
+			corev1.ResourcePods:             *resource.NewQuantity(pods, resource.DecimalSI),
+			corev1.ResourceEphemeralStorage: *resource.NewQuantity(pods*storagePerPod, resource.BinarySI),
+		},
+		quotaCPU: *cpu(quota), limitedBy: closest(bounds),
+	}
+	if limit, ok := limits[resourceGPU]; ok {
+		out.resources[resourceGPU] = *resource.NewQuantity(limit.Value(), resource.DecimalSI)
+	}
+	return out
+}
+
+// closest returns the bound that leaves the fewest pods, the first of equals.
+func closest(bounds []bound) string {
+	least := bound{left: math.Inf(1)}
+	for _, b := range bounds {
+		if b.left < least.left {
+			least = b
+		}
+	}
+	return least.words
+}
+
+func quotaWords(vn *v1alpha1.VirtualNode, reading *account.Reading, u *use) string {
+	words := fmt.Sprintf("vCPU quota of %s: %s, used %s", vn.Spec.Region, cores(reading.Usage.MaxMilliCPU), cores(reading.Usage.UsedMilliCPU))
+	if u.nodes > 1 {
+		words += fmt.Sprintf(", shared by %d virtual nodes", u.nodes)
+	}
+	return words
+}
+
+// freeIPs returns how many addresses the vSwitches of a VirtualNode have left.
+func freeIPs(vn *v1alpha1.VirtualNode, reading *account.Reading) int64 {
+	var free int64
+	for _, id := range vn.Spec.VSwitches {
+		free += max(reading.VSwitches[id].FreeIPs, 0)
+	}
+	return free
+}
+
+func vSwitchWords(vn *v1alpha1.VirtualNode, free int64) string {
+	name := "vSwitch "
+	if len(vn.Spec.VSwitches) > 1 {
+		name = "vSwitches "
+	}
+	return fmt.Sprintf("%s%s, %d free IPs", name, strings.Join(vn.Spec.VSwitches, ", "), free)
+}
+
+// spendBound returns what the limit on spending bounds: the vCPUs, by the price of vCPUs alone, and how many more pods of the default specification can be
+// paid for. It returns false without a limit or a price.
+func spendBound(vn *v1alpha1.VirtualNode, reading *account.Reading, u *use) (words string, milliCPU int64, left float64, ok bool) {
+	limit := vn.Spec.MaxSpendPerHour
+	prices, known := reading.Prices[vn.Spec.Zone]
+	if limit == nil || !known {
+		return "", 0, 0, false
+	}
+	spend, err := ecispec.ParsePico(limit.AsDec().String())
+	each, priced := prices.Rates.PerHour(ecispec.Default())
+	perCPU, perCPUKnown := prices.Rates.PerHour(ecispec.Spec{MilliCPU: 1000})
+	if err != nil || !priced || !perCPUKnown || each <= 0 || perCPU <= 0 {
+		return "", 0, 0, false
+	}
+	rest := float64(spend)
+	for spec, pods := range u.specs {
+		cost, _ := prices.Rates.PerHour(spec)
+		rest -= float64(cost) * float64(pods)
+	}
+	words = fmt.Sprintf("spec.maxSpendPerHour: %s %s", limit.String(), prices.Currency)
+	return words, int64(min(float64(spend)/float64(perCPU)*1000, math.MaxInt64/2)), rest / float64(each), true
 }
 
 func cpu(milli int64) *resource.Quantity { return resource.NewMilliQuantity(milli, resource.DecimalSI) }

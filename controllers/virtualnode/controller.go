@@ -1,9 +1,11 @@
-// Package virtualnode turns every VirtualNode into a Node whose capacity is what ECI would accept now.
+// Package virtualnode turns every VirtualNode into a Node whose capacity is what ECI would accept now, or, where the Node is another's, into a status that
+// says so.
 //
 //   - controller.go: one reconciliation, and who owns the Node's name.
-//   - refresh.go: asks ECI, and what happens when it does not answer.
-//   - capacity.go: from the account's quota and the limits to the capacity (pure).
-//   - share.go: how the nodes of one region and account share its quota.
+//   - events.go: what brings a reconciliation about.
+//   - refresh.go: the status by what ECI said (package account), and what happens when it says nothing.
+//   - capacity.go: from the quota, the addresses and the limits to the capacity (pure); use.go: what pods hold of it.
+//   - stock.go: the stock-outs (pure); refused.go: the pods that ECI refuses, and where they go.
 //   - node.go: the Node and its Lease.
 //   - drain.go: the deletion of a VirtualNode.
 package virtualnode
@@ -20,6 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,72 +32,82 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
-	"github.com/spillway-k8s/spillway/pkg/eci"
+	"github.com/spillway-k8s/spillway/controllers/account"
 )
 
 const (
 	// Name is the name of the controller.
 	Name = "virtualnode"
-	// workers is how many VirtualNodes are refreshed at once, so that an endpoint that does not answer delays no other node's heartbeat.
+	// workers is how many VirtualNodes are reconciled at once.
 	workers = 8
+	// mostTold is how many pods are remembered that have been told that they stay.
+	mostTold = 10_000
 )
 
 // Options are the settings of the controller.
 type Options struct {
-	// Namespace is where the Secrets with credentials are.
-	Namespace string
-	// Endpoint, when set, replaces the ECI endpoints of all regions.
-	Endpoint string
-	// RefreshInterval is how often the capacity is read, and the Lease of the Node renewed. At most 15 seconds, because the cluster takes a Node for
-	// dead whose Lease is 40 seconds old.
+	// Readings are what ECI said, by account.
+	Readings *account.Readings
+	// Changed are VirtualNodes of which ECI has said something new.
+	Changed <-chan event.GenericEvent
+	// RefreshInterval is how often the Lease of the Node is renewed. At most 15 seconds, because the cluster takes a Node for dead whose Lease is 40 seconds
+	// old.
 	RefreshInterval time.Duration
+	// StockInterval is how often the stock is read.
+	StockInterval time.Duration
 	// MaxAge is how old the capacity may become before the node is closed to new pods.
 	MaxAge time.Duration
+	// SchedulerName is the schedulerName of the pods that may be moved when ECI refuses them.
+	SchedulerName string
+	// Recorder tells users of pods that ECI refuses.
+	Recorder events.EventRecorder
 	// Clock is the real clock unless a test sets another one.
 	Clock clock.PassiveClock
-	// NewClient is eci.New unless a test sets another one.
-	NewClient func(eci.Config) (eci.Client, error)
 }
 
 // Controller reconciles VirtualNodes.
 type Controller struct {
 	client client.Client
-	// reader asks the API server directly: Secrets and pods are not worth a cache of the whole cluster's.
+	// reader asks the API server directly: Nodes are cached without what this controller writes on them.
 	reader  client.Reader
 	options Options
-	// sharing is held while a part of a quota is found and published.
-	sharing sync.Mutex
+
+	mu sync.Mutex
+	// books remember the stock-outs of each VirtualNode that ended.
+	books map[types.UID]stockBook
+	// renewed is when the Lease of each VirtualNode was renewed last.
+	renewed map[types.UID]time.Time
+	// told are the pods that have been told that they stay where they are.
+	told map[types.UID]bool
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.VirtualNode] = &Controller{}
-
-// onlyDeletions lets only the deletion of a Node through: everything else on it is written by this controller or looked at when it comes back.
-var onlyDeletions = predicate.Funcs{
-	CreateFunc: func(event.CreateEvent) bool { return false },
-	UpdateFunc: func(event.UpdateEvent) bool { return false },
-}
 
 // New returns the controller.
 func New(c client.Client, reader client.Reader, options Options) *Controller {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
 	}
-	if options.NewClient == nil {
-		options.NewClient = eci.New
+	return &Controller{
+		client: c, reader: reader, options: options,
+		books: map[types.UID]stockBook{}, renewed: map[types.UID]time.Time{}, told: map[types.UID]bool{},
 	}
-	return &Controller{client: c, reader: reader, options: options}
 }
 
-// Register adds the controller to the manager. The Node is watched so that whoever deletes it gets it back.
+// Register adds the controller to the manager, which must have the index of podindex.
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.VirtualNode{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Owns(&corev1.Node{}, builder.WithPredicates(onlyDeletions)).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(c.byNode), builder.WithPredicates(nodeComesOrGoes)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(c.byPod), builder.WithPredicates(eciDecides)).
+		WatchesRawSource(source.Channel(c.options.Changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			// The heartbeat of the Node is in the same reconciliation: no error may delay the next one for longer than a success does.
@@ -107,17 +121,17 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 // +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=nodes/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=list;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups="",resources=pods/eviction,verbs=create
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update;delete,namespace=kube-node-lease
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get,namespace=spillway-system
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile refreshes one VirtualNode, and comes back for it after the refresh interval.
+// Reconcile brings one VirtualNode up to date, and comes back for it after the refresh interval.
 func (c *Controller) Reconcile(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
 	if !vn.DeletionTimestamp.IsZero() {
 		return c.drain(ctx, vn)
 	}
-	if !controllerutil.ContainsFinalizer(vn, v1alpha1.Finalizer) {
+	if vn.IsManaged() && !controllerutil.ContainsFinalizer(vn, v1alpha1.Finalizer) {
 		before := vn.DeepCopy()
 		controllerutil.AddFinalizer(vn, v1alpha1.Finalizer)
 		if err := c.client.Patch(ctx, vn, client.MergeFrom(before)); err != nil {
@@ -125,41 +139,62 @@ func (c *Controller) Reconcile(ctx context.Context, vn *v1alpha1.VirtualNode) (c
 		}
 	}
 	before := vn.DeepCopy()
-	err := c.reconcileNode(ctx, vn)
+	refused, err := c.reconcileNode(ctx, vn)
 	if err != nil {
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeFailed, err.Error())
 	}
-	return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, errors.Join(err, c.patchStatus(ctx, before, vn))
+	err = errors.Join(err, c.patchStatus(ctx, before, vn))
+	if err == nil {
+		// The scheduler must be able to know of a stock-out before the pod that takes the refused one's place is there.
+		err = c.moveRefused(ctx, vn, refused)
+	}
+	return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, err
 }
 
-// reconcileNode refreshes the capacity and brings the Node and its Lease in line, unless the Node's name is another's.
-func (c *Controller) reconcileNode(ctx context.Context, vn *v1alpha1.VirtualNode) error {
+// reconcileNode refreshes the status and brings a Managed Node and its Lease in line, unless the Node's name is another's. It returns the pods that ECI
+// refuses.
+func (c *Controller) reconcileNode(ctx context.Context, vn *v1alpha1.VirtualNode) ([]refusedPod, error) {
 	owner, err := c.nodeOwner(ctx, vn)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if owner != "" {
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeNameTaken,
 			fmt.Sprintf("Node %s belongs to %s: delete that, or this VirtualNode", vn.NodeName(), owner))
-		return nil
+		return nil, nil
 	}
-	if vn.Status.LastRefreshTime != nil {
-		// The heartbeat goes first: it must not wait for an endpoint that does not answer.
-		if err := c.renewLease(ctx, vn); err != nil {
-			return err
-		}
+	pods, err := c.podsOn(ctx, vn.NodeName())
+	if err != nil {
+		return nil, err
 	}
-	usage, unanswered := c.listUsage(ctx, vn)
-	// What one node is given of a quota the others must not be given at the same moment.
-	c.sharing.Lock()
-	defer c.sharing.Unlock()
-	if err := c.refresh(ctx, vn, usage, unanswered); err != nil {
-		return err
+	refused, err := c.refresh(ctx, vn, pods)
+	if err != nil || !vn.IsManaged() || vn.Status.LastRefreshTime == nil {
+		return refused, err // There is no Node before its capacity has been known once.
 	}
-	if vn.Status.LastRefreshTime == nil {
-		return nil // There is no Node before its capacity has been known once.
+	if err := c.publish(ctx, vn); err != nil {
+		return refused, err
 	}
-	return c.publish(ctx, vn)
+	return refused, c.renewLease(ctx, vn)
+}
+
+// bookOf returns what is remembered of the stock-outs of a VirtualNode that ended. The queue gives a VirtualNode to one worker at a time.
+func (c *Controller) bookOf(vn *v1alpha1.VirtualNode) stockBook {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	book := c.books[vn.UID]
+	if book == nil {
+		book = stockBook{}
+		c.books[vn.UID] = book
+	}
+	return book
+}
+
+// forget drops what is remembered of a VirtualNode that is gone.
+func (c *Controller) forget(vn *v1alpha1.VirtualNode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.books, vn.UID)
+	delete(c.renewed, vn.UID)
 }
 
 // nodeOwner returns who has the name of the VirtualNode's Node, in words, or "" when the VirtualNode itself has it or may take it. While there is a
@@ -183,7 +218,7 @@ func (c *Controller) nodeOwner(ctx context.Context, vn *v1alpha1.VirtualNode) (s
 			return "VirtualNode " + other.Name, nil
 		}
 	}
-	if err == nil && !owns(vn, node) {
+	if err == nil && vn.IsManaged() && !owns(vn, node) {
 		return "another virtual-kubelet or an administrator", nil
 	}
 	return "", nil
@@ -205,7 +240,7 @@ func (c *Controller) patchStatus(ctx context.Context, before, vn *v1alpha1.Virtu
 	if equality.Semantic.DeepEqual(before.Status, vn.Status) {
 		return nil
 	}
-	for _, name := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCapacityKnown} {
+	for _, name := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCapacityKnown, v1alpha1.ConditionStockAvailable} {
 		was, is := meta.FindStatusCondition(before.Status.Conditions, name), meta.FindStatusCondition(vn.Status.Conditions, name)
 		if is != nil && (was == nil || was.Reason != is.Reason) {
 			ctrl.LoggerFrom(ctx).Info("Condition changes", "condition", name, "status", is.Status, "reason", is.Reason, "message", is.Message)
@@ -220,7 +255,7 @@ func (c *Controller) patchStatus(ctx context.Context, before, vn *v1alpha1.Virtu
 // setCondition sets a condition: True for the reason that says all is well, otherwise False.
 func setCondition(vn *v1alpha1.VirtualNode, conditionType, reason, message string) {
 	status := metav1.ConditionFalse
-	if reason == v1alpha1.ReasonNodeReady || reason == v1alpha1.ReasonRefreshed {
+	if reason == v1alpha1.ReasonNodeReady || reason == v1alpha1.ReasonRefreshed || reason == v1alpha1.ReasonInStock {
 		status = metav1.ConditionTrue
 	}
 	meta.SetStatusCondition(&vn.Status.Conditions, metav1.Condition{

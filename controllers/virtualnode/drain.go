@@ -31,6 +31,7 @@ const (
 // left deletes the Node and its Lease. Pods of a DaemonSet and pods that have ended go with the Node.
 func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(vn, v1alpha1.Finalizer) {
+		c.forget(vn)
 		return ctrl.Result{}, nil
 	}
 	node := &corev1.Node{}

@@ -148,8 +148,14 @@ func setNodeCondition(node *corev1.Node, conditionType corev1.NodeConditionType,
 	}
 }
 
-// renewLease is the heartbeat of the Node.
+// renewLease is the heartbeat of the Node. Reconciliations that pods bring about do not renew it.
 func (c *Controller) renewLease(ctx context.Context, vn *v1alpha1.VirtualNode) error {
+	c.mu.Lock()
+	recent := c.options.Clock.Since(c.renewed[vn.UID]) < c.options.RefreshInterval/2
+	c.mu.Unlock()
+	if recent {
+		return nil
+	}
 	lease := &coordinationv1.Lease{}
 	err := c.reader.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: vn.NodeName()}, lease)
 	missing := apierrors.IsNotFound(err)
@@ -171,5 +177,8 @@ func (c *Controller) renewLease(ctx context.Context, vn *v1alpha1.VirtualNode) e
 	if err != nil {
 		return fmt.Errorf("renewing the Lease: %w", err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.renewed[vn.UID] = c.options.Clock.Now()
 	return nil
 }

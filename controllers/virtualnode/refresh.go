@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,43 +13,62 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/account"
 	"github.com/spillway-k8s/spillway/pkg/eci"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
 
 const (
-	keyAccessKeyID     = "accessKeyID"
-	keyAccessKeySecret = "accessKeySecret"
+	codeTokenExpired  = "InvalidSecurityToken.Expired"
+	codeClockSkew     = "InvalidTimeStamp.Expired"
+	codeRegionUnknown = "InvalidRegionId.NotFound"
 )
 
-var (
-	// errCredentialsMissing is a Secret, or a key of it, that is not there.
-	errCredentialsMissing = errors.New("credentials missing")
-	// errCredentialsUnreadable is a Secret that the API server does not hand out.
-	errCredentialsUnreadable = errors.New("credentials unreadable")
-)
+// unknown is why a capacity is not known: a reason of CapacityKnown=False and a sentence.
+type unknown struct{ reason, message string }
 
-// refresh sets the status and both conditions by an answer of ECI. When ECI did not answer, the capacity of the last refresh stays in force until it is
-// MaxAge old.
-func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, usage eci.Usage, err error) error {
-	var part share
-	if err == nil {
-		var failed error
-		if part, failed = c.shareOf(ctx, vn, usage); failed != nil {
-			return failed
-		}
+// refresh sets the capacity, the price, the stock and the conditions by the newest reading of the account and the pods on the node. When ECI has not
+// answered, the capacity of the last refresh stays in force until it is MaxAge old.
+func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods []*corev1.Pod) ([]refusedPod, error) {
+	reading := c.options.Readings.Get(vn.Account())
+	if reading == nil {
+		reading = &account.Reading{} // Nothing was asked yet, for example because this is a new leader.
 	}
-	if err != nil {
-		setCondition(vn, v1alpha1.ConditionCapacityKnown, reasonOf(err), err.Error())
-	} else {
-		vn.Status.NodeName = vn.NodeName()
-		vn.Status.Capacity, vn.Status.LimitedBy = capacityOf(vn, usage, part)
-		vn.Status.LastRefreshTime = &metav1.Time{Time: c.options.Clock.Now()}
+	c.refreshPrice(vn, reading)
+	refused := c.refreshStock(vn, reading, pods)
+	switch why := whyUnknown(vn, reading); {
+	case why != nil:
+		setCondition(vn, v1alpha1.ConditionCapacityKnown, why.reason, why.message)
+	case !reading.At.IsZero():
+		u, err := c.useOf(ctx, vn, live(pods), &reading.Groups)
+		if err != nil {
+			return nil, err
+		}
+		found := capacityOf(vn, reading, &u)
+		status := &vn.Status
+		status.NodeName, status.Capacity, status.QuotaCPU, status.LimitedBy = vn.NodeName(), found.resources, &found.quotaCPU, found.limitedBy
+		status.LastRefreshTime, status.FreshUntil = &metav1.Time{Time: reading.At}, &metav1.Time{Time: reading.At.Add(c.options.MaxAge)}
 		setCondition(vn, v1alpha1.ConditionCapacityKnown, v1alpha1.ReasonRefreshed, "ECI answered the last request for its quota")
+	}
+	return refused, c.setReady(ctx, vn)
+}
+
+// setReady sets condition Ready of a VirtualNode that has its node's name.
+func (c *Controller) setReady(ctx context.Context, vn *v1alpha1.VirtualNode) error {
+	if !vn.IsManaged() {
+		err := c.client.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, &corev1.Node{})
+		if apierrors.IsNotFound(err) {
+			setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeMissing,
+				fmt.Sprintf("Node %s does not exist: its virtual-kubelet has to create it, or spec.nodeName has to name another one", vn.NodeName()))
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("getting the Node: %w", err)
+		}
 	}
 	switch {
 	case vn.Status.LastRefreshTime == nil:
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonCapacityUnknown,
-			fmt.Sprintf("no Node yet: the capacity was never read from ECI; see condition %s", v1alpha1.ConditionCapacityKnown))
+			fmt.Sprintf("no new pods: the capacity was never read from ECI; see condition %s", v1alpha1.ConditionCapacityKnown))
 	case c.stale(vn):
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonCapacityUnknown,
 			fmt.Sprintf("no new pods: the capacity could not be read from ECI for %s or longer; see condition %s", c.options.MaxAge, v1alpha1.ConditionCapacityKnown))
@@ -63,69 +83,139 @@ func (c *Controller) stale(vn *v1alpha1.VirtualNode) bool {
 	return vn.Status.LastRefreshTime == nil || c.options.Clock.Since(vn.Status.LastRefreshTime.Time) > c.options.MaxAge
 }
 
-func (c *Controller) listUsage(ctx context.Context, vn *v1alpha1.VirtualNode) (eci.Usage, error) {
-	secret := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: c.options.Namespace, Name: vn.Spec.Credentials.SecretName}
-	if err := c.reader.Get(ctx, key, secret); apierrors.IsNotFound(err) {
-		return eci.Usage{}, fmt.Errorf("%w: Secret %s does not exist: create it with the keys %s and %s", errCredentialsMissing, key, keyAccessKeyID, keyAccessKeySecret)
-	} else if err != nil {
-		return eci.Usage{}, fmt.Errorf("%w: getting Secret %s: %w", errCredentialsUnreadable, key, err)
+// refreshPrice publishes the prices of the zone. Those of an earlier reading stay when ECI does not tell new ones.
+func (c *Controller) refreshPrice(vn *v1alpha1.VirtualNode, reading *account.Reading) {
+	prices, known := reading.Prices[vn.Spec.Zone]
+	if !known {
+		return
 	}
-	for _, name := range []string{keyAccessKeyID, keyAccessKeySecret} {
-		if len(secret.Data[name]) == 0 {
-			return eci.Usage{}, fmt.Errorf("%w: Secret %s has no key %s: add it", errCredentialsMissing, key, name)
+	perHour := func(spec ecispec.Spec) string {
+		price, _ := prices.Rates.PerHour(spec)
+		return price.String()
+	}
+	price := &v1alpha1.Price{
+		Currency: prices.Currency, CPUPerHour: perHour(ecispec.Spec{MilliCPU: 1000}), MemoryPerHour: perHour(ecispec.Spec{Memory: 1 << 30}),
+	}
+	for name := range prices.Rates.InstanceTypes {
+		price.InstanceTypes = append(price.InstanceTypes, v1alpha1.InstanceTypePrice{Type: name, PerHour: perHour(ecispec.Spec{InstanceType: name})})
+	}
+	slices.SortFunc(price.InstanceTypes, func(a, b v1alpha1.InstanceTypePrice) int { return strings.Compare(a.Type, b.Type) })
+	vn.Status.Price = price
+}
+
+// refreshStock publishes the stock-outs and returns the pods that ECI refuses.
+func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Reading, pods []*corev1.Pod) []refusedPod {
+	now := c.options.Clock.Now()
+	news := stockNews{now: now, zone: vn.Spec.Zone, inventory: reading.Stock, interval: c.options.StockInterval}
+	refused, created := sortPods(pods, vn.Spec.Region, now)
+	news.creations = created
+	for i := range refused {
+		news.refusals = append(news.refusals, refused[i].refusal)
+	}
+	vn.Status.StockOuts = c.bookOf(vn).update(vn.Status.StockOuts, &news)
+	vn.Status.LowStock = news.lowStock()
+	outs := vn.Status.StockOuts
+	switch every := slices.IndexFunc(outs, func(out v1alpha1.StockOut) bool { return out.Spec == anySpec }); {
+	case every >= 0:
+		setCondition(vn, v1alpha1.ConditionStockAvailable, v1alpha1.ReasonZoneClosed, "ECI refuses every pod in the zone: "+outs[every].Reason)
+	case len(outs) > 0:
+		var specs []string
+		for i := range outs {
+			specs = append(specs, outs[i].Spec)
+		}
+		setCondition(vn, v1alpha1.ConditionStockAvailable, v1alpha1.ReasonSpecsSoldOut, "sold out in the zone: "+strings.Join(specs, ", "))
+	default:
+		setCondition(vn, v1alpha1.ConditionStockAvailable, v1alpha1.ReasonInStock, "nothing is known to be sold out in the zone")
+	}
+	return refused
+}
+
+// whyUnknown returns why the reading gives no capacity for a VirtualNode, or nil when it does, or when there is no reading yet.
+func whyUnknown(vn *v1alpha1.VirtualNode, reading *account.Reading) *unknown {
+	switch {
+	case reading.Failure != nil:
+		return &unknown{reasonOf(reading.Failure), advice(reading.Failure, vn)}
+	case reading.At.IsZero():
+		return nil
+	case !slices.Contains(reading.Zones, vn.Spec.Zone):
+		return &unknown{v1alpha1.ReasonZoneUnknown, fmt.Sprintf("spec.zone %q: ECI is not sold there, but in %s of %s",
+			vn.Spec.Zone, strings.Join(reading.Zones, ", "), vn.Spec.Region)}
+	}
+	for i, id := range vn.Spec.VSwitches {
+		v, exists := reading.VSwitches[id]
+		switch {
+		case !exists:
+			return &unknown{v1alpha1.ReasonVSwitchUnusable, fmt.Sprintf("spec.vSwitches[%d] %q does not exist in region %s", i, id, vn.Spec.Region)}
+		case v.ZoneID != vn.Spec.Zone:
+			return &unknown{v1alpha1.ReasonVSwitchUnusable, fmt.Sprintf("spec.vSwitches[%d] %q is in zone %s; it must be in spec.zone %s", i, id, v.ZoneID, vn.Spec.Zone)}
 		}
 	}
-	api, err := c.options.NewClient(eci.Config{
-		AccessKeyID:     string(secret.Data[keyAccessKeyID]),
-		AccessKeySecret: string(secret.Data[keyAccessKeySecret]),
-		Region:          vn.Spec.Region,
-		Endpoint:        c.options.Endpoint,
-	})
-	if err != nil {
-		return eci.Usage{}, fmt.Errorf("creating a client for ECI: %w", err)
+	if _, known := reading.Prices[vn.Spec.Zone]; !known && vn.Spec.MaxSpendPerHour != nil {
+		return &unknown{v1alpha1.ReasonPriceUnknown, "spec.maxSpendPerHour is set, and ECI has not told its prices in the zone"}
 	}
-	// The refresh must end before the next heartbeat is due.
-	ctx, cancel := context.WithTimeout(ctx, max(c.options.RefreshInterval, time.Second))
-	defer cancel()
-	usage, err := api.ListUsage(ctx, vn.Spec.Region)
-	return usage, withAdvice(err, vn, key.String())
+	return nil
 }
 
-// withAdvice adds to an error of ECI what the user can do about it.
-func withAdvice(err error, vn *v1alpha1.VirtualNode, secret string) error {
+// advice returns a failure with what the user can do about it.
+func advice(failure error, vn *v1alpha1.VirtualNode) string {
 	var failed *eci.Error
+	whose := "Secret " + vn.Spec.Credentials.SecretName
+	if role := vn.Spec.Credentials.RRSA; role != nil {
+		whose = "RAM role " + role.RoleARN
+	}
 	switch {
-	case !errors.As(err, &failed):
-		return err
+	case errors.Is(failure, account.ErrRegionUnknown):
+		return fmt.Sprintf("spec.region %q: %v", vn.Spec.Region, failure)
+	case !errors.As(failure, &failed):
+		return failure.Error()
+	case failed.Code == codeTokenExpired:
+		return fmt.Sprintf("%v: renew the temporary credentials in %s", failure, whose)
+	case failed.Code == codeClockSkew:
+		return fmt.Sprintf("%v: the clock of the controller differs from ECI's by more than 15 minutes", failure)
+	case failed.Code == codeRegionUnknown:
+		return fmt.Sprintf("%v: spec.region %q is not a region of ECI", failure, vn.Spec.Region)
 	case failed.Class == eci.ClassCredentials:
-		return fmt.Errorf("%w: check the access key in Secret %s and what its RAM user may do", err, secret)
-	case failed.Code == "InvalidRegionId.NotFound":
-		return fmt.Errorf("%w: spec.region %q is not a region of ECI", err, vn.Spec.Region)
+		return fmt.Sprintf("%v: check the credentials of %s and what they may do", failure, whose)
 	default:
-		return err
+		return failure.Error()
 	}
 }
 
-// reasonOf returns the reason of CapacityKnown=False for an error of listUsage.
-func reasonOf(err error) string {
+// reasonOf returns the reason of CapacityKnown=False for a failure.
+func reasonOf(failure error) string {
 	var failed *eci.Error
 	switch {
-	case errors.Is(err, errCredentialsMissing):
+	case errors.Is(failure, account.ErrCredentialsMissing):
 		return v1alpha1.ReasonCredentialsMissing
-	case errors.Is(err, errCredentialsUnreadable):
+	case errors.Is(failure, account.ErrCredentialsUnreadable):
 		return v1alpha1.ReasonCredentialsUnreadable
-	case !errors.As(err, &failed):
+	case errors.Is(failure, account.ErrRegionUnknown):
+		return v1alpha1.ReasonRegionUnknown
+	case !errors.As(failure, &failed):
 		return v1alpha1.ReasonEndpointFailed
 	}
-	switch failed.Class {
-	case eci.ClassCredentials:
+	switch reason, known := reasonsByCode[failed.Code]; {
+	case known:
+		return reason
+	case failed.Class == eci.ClassCredentials:
 		return v1alpha1.ReasonCredentialsRefused
-	case eci.ClassThrottled:
+	case failed.Class == eci.ClassThrottled:
 		return v1alpha1.ReasonThrottled
-	case eci.ClassNetwork:
+	case failed.Class == eci.ClassNetwork:
 		return v1alpha1.ReasonEndpointUnreachable
 	default:
 		return v1alpha1.ReasonEndpointFailed
 	}
+}
+
+// reasonsByCode are the error codes that have a reason of their own.
+var reasonsByCode = map[string]string{
+	codeTokenExpired: v1alpha1.ReasonCredentialsExpired, codeClockSkew: v1alpha1.ReasonClockSkewed, codeRegionUnknown: v1alpha1.ReasonRegionUnknown,
+}
+
+// live returns the pods that have not ended.
+func live(pods []*corev1.Pod) []*corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
+		return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	})
 }

@@ -19,6 +19,11 @@ const (
 	// TaintDraining closes the node of a VirtualNode that is being deleted. Nothing tolerates it.
 	TaintDraining = "eci.spillway.dev/draining"
 
+	// ConditionContainerInstanceCreated is the condition by which ECI tells on a pod whether it has created its instance (ECI, "Custom conditions").
+	ConditionContainerInstanceCreated corev1.PodConditionType = "ContainerInstanceCreated"
+	// AnnotationInstanceID is set on a pod by the virtual-kubelet: the ID of its ECI instance.
+	AnnotationInstanceID = "k8s.aliyun.com/eci-instance-id"
+
 	// LabelVirtualNode is on every Node that Spillway created: the name of its VirtualNode.
 	LabelVirtualNode = "eci.spillway.dev/virtual-node"
 	// Finalizer keeps a VirtualNode until its Node and Lease are gone.

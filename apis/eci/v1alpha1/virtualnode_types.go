@@ -2,31 +2,61 @@ package v1alpha1
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/spillway-k8s/spillway/apis/quantity"
 )
 
 // Ownership says who writes the Node object.
-// +kubebuilder:validation:Enum=Managed
+// +kubebuilder:validation:Enum=Managed;External
 type Ownership string
 
-// OwnershipManaged is a Node that Spillway creates, heartbeats and deletes.
-const OwnershipManaged Ownership = "Managed"
+const (
+	// OwnershipManaged is a Node that Spillway creates, heartbeats and deletes.
+	OwnershipManaged Ownership = "Managed"
+	// OwnershipExternal is a Node that another virtual-kubelet writes, such as ack-virtual-node. Spillway never writes it: the capacity is in the status of
+	// the VirtualNode only, and Spillway's scheduler holds its pods to it.
+	OwnershipExternal Ownership = "External"
+)
 
-// Credentials names the Alibaba Cloud account that is asked for capacity.
+// Credentials names the Alibaba Cloud account that is asked for capacity: by an access key, or by RRSA.
+// +kubebuilder:validation:XValidation:rule="has(self.secretName) != has(self.rrsa)",message="credentials must have either secretName or rrsa"
 type Credentials struct {
-	// secretName is a Secret in the namespace of the Spillway controller with the keys accessKeyID and accessKeySecret.
+	// secretName is a Secret in the namespace of the Spillway controller with the keys accessKeyID and accessKeySecret, and securityToken for temporary
+	// credentials of STS. It is read at every refresh, so that whoever renews it need do no more.
 	// No other namespace is ever read, so whoever may write a VirtualNode cannot reach other Secrets through it.
-	// +required
+	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="secretName must be the name of a Secret, such as eci-credentials"
-	SecretName string `json:"secretName"`
+	SecretName string `json:"secretName,omitempty"`
+
+	// rrsa takes the credentials of a RAM role by the token of the controller's own ServiceAccount (ACK, "Use RRSA to authorize different pods").
+	// +optional
+	RRSA *RRSA `json:"rrsa,omitempty"`
+}
+
+// RRSA is a RAM role that the controller may assume by an OIDC token.
+type RRSA struct {
+	// roleARN is the role, such as acs:ram::113511544585:role/spillway.
+	// +required
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^acs:ram::[0-9]+:role/.+$')",message="roleARN must be the ARN of a RAM role, such as acs:ram::113511544585:role/spillway"
+	RoleARN string `json:"roleARN"`
+
+	// oidcProviderARN is the identity provider of the cluster, such as acs:ram::113511544585:oidc-provider/ack-rrsa-c123.
+	// +required
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^acs:ram::[0-9]+:oidc-provider/.+$')",message="oidcProviderARN must be the ARN of an OIDC provider, such as acs:ram::113511544585:oidc-provider/ack-rrsa-c123"
+	OIDCProviderARN string `json:"oidcProviderARN"`
 }
 
 // VirtualNodeSpec describes one zone of ECI.
 // +kubebuilder:validation:XValidation:rule="self.zone.startsWith(self.region) && self.zone.substring(size(self.region)).matches('^-?[a-z]{1,2}$')",message="zone must be a zone of the region, such as cn-beijing-j in cn-beijing or ap-southeast-1a in ap-southeast-1"
 // +kubebuilder:validation:XValidation:rule="self.zone == oldSelf.zone && self.region == oldSelf.region",message="region and zone cannot be changed: create another VirtualNode"
+// +kubebuilder:validation:XValidation:rule="self.ownership == oldSelf.ownership",message="ownership cannot be changed: delete the VirtualNode and create it again"
+// +kubebuilder:validation:XValidation:rule="!has(self.nodeName) || self.ownership == 'External'",message="nodeName can be set with ownership External only; a Managed node is named virtual-kubelet-<zone>"
 type VirtualNodeSpec struct {
 	// region is the Alibaba Cloud region whose quota bounds the node, such as cn-beijing. It cannot be changed.
 	// +required
@@ -35,7 +65,7 @@ type VirtualNodeSpec struct {
 	Region string `json:"region"`
 
 	// zone is the zone of the region in which pods run, such as cn-beijing-j. The Node is named virtual-kubelet-<zone>. It cannot be changed.
-	// If several VirtualNodes name one zone, the oldest has the Node, then the first by name; the others get Ready=False.
+	// If several VirtualNodes name one Node, the oldest has the Node, then the first by name; the others get Ready=False.
 	// +required
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]+(-[a-z0-9]+)+$')",message="zone must be an Alibaba Cloud zone ID such as cn-beijing-j or ap-southeast-1a"
@@ -45,21 +75,44 @@ type VirtualNodeSpec struct {
 	// +required
 	Credentials Credentials `json:"credentials"`
 
-	// ownership is Managed: Spillway creates, heartbeats and deletes the Node.
+	// ownership says who writes the Node. Managed: Spillway creates, heartbeats and deletes it. External: another virtual-kubelet does, and Spillway
+	// leaves it alone. It cannot be changed.
 	// +optional
 	// +default="Managed"
 	Ownership Ownership `json:"ownership,omitempty"`
 
-	// limits is the most that the node may offer, whatever the account's quota is, for example to bound what the pods can cost.
-	// cpu, memory and pods can be limited.
+	// nodeName is the Node of an External virtual-kubelet when it is not named virtual-kubelet-<zone>, as those of ack-virtual-node are.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=3
-	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory', 'pods'])",message="limits can name cpu, memory and pods only"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="nodeName must be the name of a Node, such as virtual-kubelet-cn-beijing-j"
+	NodeName string `json:"nodeName,omitempty"`
+
+	// vSwitches are the vSwitches, in the zone, from which pods get their addresses: one each. Their free addresses bound the number of pods.
+	// Empty: addresses do not bound it.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.all(v, v.matches('^vsw-[a-z0-9-]+$'))",message="vSwitches must be IDs of vSwitches, such as vsw-bp1xpiowfm5vo8o3c"
+	VSwitches []string `json:"vSwitches,omitempty"`
+
+	// maxSpendPerHour is the most that the pods on the node may cost in an hour, in the account's currency, by ECI's list of prices without images,
+	// traffic and disks, such as "12.50". While prices are not known no new pods are placed on the node.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="maxSpendPerHour must be more than 0, such as \"12.50\""
+	MaxSpendPerHour *quantity.Quantity `json:"maxSpendPerHour,omitempty"`
+
+	// limits is the most that the node may offer, whatever the account's quota is, in what ECI bills: requests rounded up to its specifications.
+	// cpu, memory, pods and nvidia.com/gpu can be limited. Without a limit on nvidia.com/gpu a Managed node offers no GPUs.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=4
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory', 'pods', 'nvidia.com/gpu'])",message="limits can name cpu, memory, pods and nvidia.com/gpu only"
 	// +kubebuilder:validation:XValidation:rule="self.all(r, quantity(string(self[r])).isGreaterThan(quantity('0')))",message="every limit must be more than 0, such as cpu: 100; to stop using ECI delete the VirtualNode or cordon its Node"
 	Limits map[corev1.ResourceName]quantity.Quantity `json:"limits,omitempty"`
 }
 
-// VirtualNodeStatus is the one truth about what ECI would accept; the Node mirrors it.
+// VirtualNodeStatus is the one truth about what ECI would accept; a Managed Node mirrors it.
 type VirtualNodeStatus struct {
 	// observedGeneration is the generation of the spec that this status speaks of.
 	// +optional
@@ -69,11 +122,17 @@ type VirtualNodeStatus struct {
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
 
-	// capacity is what the pods on the node may request in total, as published in the Node's allocatable.
+	// capacity is what the pods on the node may hold in total, those that are there included, in what ECI bills. The allocatable of a Managed Node is the
+	// same.
 	// +optional
 	Capacity corev1.ResourceList `json:"capacity,omitempty"`
 
-	// limitedBy says in words what bounds the cpu of the capacity, such as "vCPU quota of cn-beijing: 1000, used 11".
+	// quotaCPU is how many vCPUs the pods on all virtual nodes of the region and the account may hold together: the account's quota without what others
+	// use of it. Spillway's scheduler holds the sum to it.
+	// +optional
+	QuotaCPU *resource.Quantity `json:"quotaCPU,omitempty"`
+
+	// limitedBy says in words what bounds the capacity most closely, such as "vSwitch vsw-a, 12 free IPs" or "vCPU quota of cn-beijing: 1000, used 11".
 	// +optional
 	LimitedBy string `json:"limitedBy,omitempty"`
 
@@ -81,7 +140,28 @@ type VirtualNodeStatus struct {
 	// +optional
 	LastRefreshTime *metav1.Time `json:"lastRefreshTime,omitempty"`
 
-	// conditions are Ready and CapacityKnown.
+	// freshUntil is when the capacity becomes too old to place pods by, unless it is refreshed before: one minute after lastRefreshTime by default.
+	// +optional
+	FreshUntil *metav1.Time `json:"freshUntil,omitempty"`
+
+	// price is what ECI asks in the zone. It is read once an hour.
+	// +optional
+	Price *Price `json:"price,omitempty"`
+
+	// stockOuts are the specifications that ECI does not have in the zone now.
+	// +optional
+	// +listType=map
+	// +listMapKey=spec
+	// +kubebuilder:validation:MaxItems=64
+	StockOuts []StockOut `json:"stockOuts,omitempty"`
+
+	// lowStock are the specifications that will soon be sold out in the zone; other zones are preferred for them.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	LowStock []string `json:"lowStock,omitempty"`
+
+	// conditions are Ready, CapacityKnown and StockAvailable.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -89,16 +169,83 @@ type VirtualNodeStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// Price is what ECI asks in a zone. Amounts are decimal numbers of the currency.
+type Price struct {
+	// currency is that of the account, such as CNY or USD.
+	// +required
+	Currency string `json:"currency"`
+	// cpuPerHour is the price of a vCPU for an hour, such as 0.1764.
+	// +required
+	CPUPerHour string `json:"cpuPerHour"`
+	// memoryPerHour is the price of a GiB of memory for an hour.
+	// +required
+	MemoryPerHour string `json:"memoryPerHour"`
+	// instanceTypes are the prices of the ECS instance types that pods ask for.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=64
+	InstanceTypes []InstanceTypePrice `json:"instanceTypes,omitempty"`
+}
+
+// InstanceTypePrice is what an ECS instance type costs on ECI.
+type InstanceTypePrice struct {
+	// type is the instance type, such as ecs.c6.large.
+	// +required
+	Type string `json:"type"`
+	// perHour is its price for an hour.
+	// +required
+	PerHour string `json:"perHour"`
+}
+
+// StockOutSource says how a stock-out became known.
+// +kubebuilder:validation:Enum=Inventory;Pod
+type StockOutSource string
+
+const (
+	// SourceInventory is ECI's own answer to what it has in stock. The stock-out ends when that answer changes.
+	SourceInventory StockOutSource = "Inventory"
+	// SourcePod is a pod that ECI refused. After until one pod may try again: if it is created the stock-out ends, if it is refused until moves on.
+	SourcePod StockOutSource = "Pod"
+)
+
+// StockOut is a specification that ECI does not have in a zone now.
+type StockOut struct {
+	// spec is the specification as the annotation k8s.aliyun.com/eci-use-specs writes it, such as 2-4Gi or ecs.c6.large; * for all of the zone.
+	// +required
+	Spec string `json:"spec"`
+	// reason is that of ECI: NoStock, StockClose, QuotaExceeded or another of the pod's condition ContainerInstanceCreated; WithoutStock,
+	// ClosedWithoutStock or NotSold of the inventory.
+	// +required
+	Reason string `json:"reason"`
+	// source says how it became known.
+	// +required
+	Source StockOutSource `json:"source"`
+	// since is when it became known.
+	// +required
+	Since metav1.Time `json:"since"`
+	// lastFailure is when a pod was last refused, or the inventory last said so.
+	// +required
+	LastFailure metav1.Time `json:"lastFailure"`
+	// until is when one pod may try again.
+	// +required
+	Until metav1.Time `json:"until"`
+	// failures is how often pods were refused in a row, each after the other's until; it doubles the wait, from 30 seconds to 30 minutes.
+	// +optional
+	Failures int32 `json:"failures,omitempty"`
+}
+
 // VirtualNode is one zone of ECI, offered to the cluster as a Node whose capacity is what ECI would accept now.
 //
-// Deleting a VirtualNode closes its Node to new pods, evicts the pods that are left (disruption budgets are respected), removes those whose grace
-// period is over, and then deletes the Node and its Lease.
+// Deleting a Managed VirtualNode closes its Node to new pods, evicts the pods that are left (disruption budgets are respected), removes those whose grace
+// period is over, and then deletes the Node and its Lease. Deleting an External one leaves everything as it is.
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name must have at most 63 characters, because the Node carries it as a label"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=vn
 // +kubebuilder:printcolumn:name="Node",type=string,JSONPath=`.status.nodeName`
 // +kubebuilder:printcolumn:name="CPU",type=string,JSONPath=`.status.capacity.cpu`
+// +kubebuilder:printcolumn:name="Pods",type=string,JSONPath=`.status.capacity.pods`
 // +kubebuilder:printcolumn:name="Limited by",type=string,JSONPath=`.status.limitedBy`
 // +kubebuilder:printcolumn:name="Refreshed",type=date,JSONPath=`.status.lastRefreshTime`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
@@ -124,7 +271,22 @@ type VirtualNodeList struct {
 	Items           []VirtualNode `json:"items"`
 }
 
-// NodeName is the name of the Node that stands for the VirtualNode, as ACK names its virtual nodes.
+// NodeName is the name of the Node that stands for the VirtualNode: spec.nodeName, or as ACK names its virtual nodes.
 func (v *VirtualNode) NodeName() string {
+	if v.Spec.NodeName != "" {
+		return v.Spec.NodeName
+	}
 	return "virtual-kubelet-" + v.Spec.Zone
+}
+
+// IsManaged tells whether Spillway writes the Node.
+func (v *VirtualNode) IsManaged() bool { return v.Spec.Ownership != OwnershipExternal }
+
+// Account names the account and region whose quota the VirtualNode draws on: those of equal name share it.
+func (v *VirtualNode) Account() string {
+	credentials := v.Spec.Credentials
+	if credentials.RRSA != nil {
+		return v.Spec.Region + " " + credentials.RRSA.RoleARN
+	}
+	return v.Spec.Region + " Secret " + credentials.SecretName
 }

@@ -1,0 +1,182 @@
+package account
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/eci"
+)
+
+const (
+	// Name is the name of the controller.
+	Name = "account"
+	// workers is how many accounts are asked at once, so that an endpoint that does not answer delays no other account.
+	workers = 4
+	// leastPatience is how long a refresh may take at least, however short the interval is.
+	leastPatience = 5 * time.Second
+	// maxBacklog is how many VirtualNodes can be told of a new reading before their controller has taken it up.
+	maxBacklog = 1024
+)
+
+// Options are the settings of the controller.
+type Options struct {
+	// Namespace is where the Secrets with credentials are.
+	Namespace string
+	// Endpoint, when set, replaces the endpoints of all regions.
+	Endpoint string
+	// TokenFile is the token of the controller's ServiceAccount for RRSA.
+	TokenFile string
+	// STSEndpoint, when set, replaces the endpoint of STS, which RRSA asks.
+	STSEndpoint string
+	// SchedulerName is the schedulerName of the pods whose specifications the stock is asked of.
+	SchedulerName string
+	// RefreshInterval is how often the capacity is read.
+	RefreshInterval time.Duration
+	// StockInterval is how often the stock of each specification is read.
+	StockInterval time.Duration
+	// Clock is the real clock unless a test sets another one.
+	Clock clock.PassiveClock
+	// NewClient is eci.New unless a test sets another one.
+	NewClient func(eci.Config) (eci.Client, error)
+}
+
+// Controller asks ECI.
+type Controller struct {
+	client client.Client
+	// reader asks the API server directly: a cache would hold all Secrets of the namespace.
+	reader  client.Reader
+	options Options
+	// Readings are the newest readings.
+	readings *Readings
+	// changed is told of the VirtualNodes of an account after each refresh.
+	changed chan event.GenericEvent
+
+	mu       sync.Mutex
+	memories map[string]*memory
+}
+
+var _ reconcile.TypedReconciler[string] = &Controller{}
+
+// New returns the controller.
+func New(c client.Client, reader client.Reader, options Options) *Controller {
+	if options.Clock == nil {
+		options.Clock = clock.RealClock{}
+	}
+	if options.NewClient == nil {
+		options.NewClient = eci.New
+	}
+	return &Controller{
+		client: c, reader: reader, options: options, readings: &Readings{}, memories: map[string]*memory{}, changed: make(chan event.GenericEvent, maxBacklog),
+	}
+}
+
+// Readings returns the newest readings.
+func (c *Controller) Readings() *Readings { return c.readings }
+
+// Changed returns the VirtualNodes of an account after each refresh.
+func (c *Controller) Changed() <-chan event.GenericEvent { return c.changed }
+
+// Register adds the controller to the manager.
+func (c *Controller) Register(mgr ctrl.Manager) error {
+	return builder.TypedControllerManagedBy[string](mgr).
+		Named(Name).
+		Watches(&v1alpha1.VirtualNode{}, handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, obj client.Object) []string {
+			return []string{obj.(*v1alpha1.VirtualNode).Account()}
+		}), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(controller.TypedOptions[string]{
+			MaxConcurrentReconciles: workers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[string](100*time.Millisecond, c.options.RefreshInterval),
+		}).
+		Complete(c)
+}
+
+// +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get,namespace=spillway-system
+
+// Reconcile asks ECI about one account, and comes back for it after the refresh interval.
+func (c *Controller) Reconcile(ctx context.Context, account string) (ctrl.Result, error) {
+	nodes, err := c.nodesOf(ctx, account)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if len(nodes) == 0 {
+		c.readings.set(account, nil)
+		c.forget(account)
+		return ctrl.Result{}, nil
+	}
+	specs, err := c.inUse(ctx, nodes)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	m := c.memory(account)
+	patience, cancel := context.WithTimeout(ctx, max(c.options.RefreshInterval, leastPatience))
+	defer cancel()
+	q := newQuestion(nodes, specs)
+	if api, err := c.connect(patience, &m.session, nodes[0]); err != nil {
+		m.reading.Failure = err
+	} else {
+		m.reading = c.ask(patience, api, m, &q)
+	}
+	reading := m.reading
+	c.readings.set(account, &reading)
+	for _, vn := range nodes {
+		select {
+		case c.changed <- event.GenericEvent{Object: vn}:
+		case <-ctx.Done():
+		}
+	}
+	return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, nil
+}
+
+// nodesOf returns the VirtualNodes of an account that are not being deleted, oldest first.
+func (c *Controller) nodesOf(ctx context.Context, account string) ([]*v1alpha1.VirtualNode, error) {
+	all := &v1alpha1.VirtualNodeList{}
+	if err := c.client.List(ctx, all); err != nil {
+		return nil, fmt.Errorf("listing VirtualNodes: %w", err)
+	}
+	var nodes []*v1alpha1.VirtualNode
+	for i := range all.Items {
+		if vn := &all.Items[i]; vn.Account() == account && vn.DeletionTimestamp.IsZero() {
+			nodes = append(nodes, vn)
+		}
+	}
+	slices.SortFunc(nodes, func(a, b *v1alpha1.VirtualNode) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	return nodes, nil
+}
+
+// memory returns what is kept of an account. The queue gives an account to one worker at a time.
+func (c *Controller) memory(account string) *memory {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.memories[account]
+	if m == nil {
+		m = &memory{}
+		c.memories[account] = m
+	}
+	return m
+}
+
+func (c *Controller) forget(account string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.memories, account)
+}

@@ -1,0 +1,77 @@
+// Package account asks ECI, once for each account and region, what it would accept: the quota, the container groups that use it, the free addresses of
+// vSwitches, the stock and the prices. It asks in the background, by what the VirtualNodes need, and keeps the newest answers for the controller of
+// VirtualNodes.
+//
+//   - controller.go: when an account is asked.
+//   - reading.go: the answers.
+//   - ask.go: the calls, and their order.
+//   - groups.go: which container groups exist.
+//   - credentials.go: from a VirtualNode to a client.
+//   - inuse.go: which specifications pods ask for.
+package account
+
+import (
+	"sync"
+	"time"
+
+	"github.com/spillway-k8s/spillway/pkg/eci"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
+)
+
+// Reading is what ECI said of an account in a region. Immutable.
+type Reading struct {
+	// At is when the calls began from whose answers the capacity follows; zero when they never all succeeded.
+	At time.Time
+	// Failure is why the last attempt failed; nil when it succeeded. The rest is then that of the last success.
+	Failure error
+	// Usage is the quota and its use.
+	Usage eci.Usage
+	// Groups are the container groups that cost money before Usage was asked for and still did afterwards: they are certain to be in it.
+	Groups Groups
+	// Zones are those in which ECI is sold.
+	Zones []string
+	// VSwitches are those of the VirtualNodes that exist, by ID.
+	VSwitches map[string]eci.VSwitch
+	// Stock is what ECI has of the specifications that pods ask for, by the specification's name and by zone, each as asked at a time of its own.
+	Stock map[string]Stock
+	// Prices are the prices by zone.
+	Prices map[string]Prices
+}
+
+// Stock is ECI's answer about one specification.
+type Stock struct {
+	At    time.Time
+	Zones map[string]eci.Stock
+}
+
+// Prices are what ECI asks in a zone.
+type Prices struct {
+	At       time.Time
+	Currency string
+	Rates    ecispec.Rates
+}
+
+// Readings are the newest readings by account. The zero value is empty. It is safe for concurrent use.
+type Readings struct {
+	mu        sync.Mutex
+	byAccount map[string]*Reading
+}
+
+// Get returns the newest reading of an account, or nil.
+func (r *Readings) Get(account string) *Reading {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byAccount[account]
+}
+
+// set replaces the reading of an account; nil removes it.
+func (r *Readings) set(account string, reading *Reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byAccount == nil {
+		r.byAccount = map[string]*Reading{}
+	}
+	if delete(r.byAccount, account); reading != nil {
+		r.byAccount[account] = reading
+	}
+}

@@ -1,0 +1,213 @@
+package virtualnode
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/account"
+	"github.com/spillway-k8s/spillway/pkg/eci"
+	"github.com/spillway-k8s/spillway/test/wrappers"
+)
+
+var begin = time.Unix(1_800_000_000, 0)
+
+// in returns the time after so many seconds.
+func in(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
+
+// refusedAt returns the refusal of a pod of 2-4Gi.
+func refusedAt(seconds int, specs ...string) refusal {
+	if specs == nil {
+		specs = []string{"2-4Gi"}
+	}
+	return refusal{specs: specs, reason: "NoStock", at: in(seconds)}
+}
+
+// step is one update of the stock-outs.
+type step struct {
+	at        int
+	inventory map[string]eci.Stock
+	refused   []refusal
+	created   []creation
+	// want are the stock-outs afterwards: "spec reason source until failures", in seconds.
+	want []string
+}
+
+func TestStockOuts(t *testing.T) {
+	cases := map[string][]step{
+		"a refused pod closes the specification": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 1, refused: []refusal{refusedAt(0), refusedAt(1)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+		},
+		"a pod that tries again doubles the wait": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 29, refused: []refusal{refusedAt(29)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 31, refused: []refusal{refusedAt(30)}, want: []string{"2-4Gi NoStock Pod 91 2"}},
+			{at: 92, refused: []refusal{refusedAt(91)}, want: []string{"2-4Gi NoStock Pod 212 3"}},
+		},
+		"a pod that is created afterwards opens it": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 31, created: []creation{{specs: []string{"2-4Gi"}, at: in(30)}}},
+		},
+		"one that was created meanwhile may have been the last": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 2, created: []creation{{specs: []string{"2-4Gi"}, at: in(1)}}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+		},
+		"another specification says nothing": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 31, created: []creation{{specs: []string{"4-8Gi"}, at: in(30)}}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+		},
+		"any pod opens a zone": {
+			{at: 0, refused: []refusal{refusedAt(0, anySpec)}, want: []string{"* NoStock Pod 30 1"}},
+			{at: 31, created: []creation{{specs: []string{"4-8Gi"}, at: in(30)}}},
+		},
+		"stock that comes and goes goes on counting": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 31, created: []creation{{specs: []string{"2-4Gi"}, at: in(30)}}},
+			{at: 40, refused: []refusal{refusedAt(40)}, want: []string{"2-4Gi NoStock Pod 100 2"}},
+			{at: 100, created: []creation{{specs: []string{"2-4Gi"}, at: in(100)}}},
+			{at: 701, refused: []refusal{refusedAt(701)}, want: []string{"2-4Gi NoStock Pod 731 1"}},
+		},
+		"nobody tries again: it is forgotten": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 1831},
+		},
+		"the inventory closes and opens": {
+			{at: 0, inventory: map[string]eci.Stock{"2-4Gi": eci.StockWithout, "4-8Gi": eci.StockWithStock, "1-2Gi": eci.StockLow},
+				want: []string{"2-4Gi WithoutStock Inventory 90 0"}},
+			{at: 30, inventory: map[string]eci.Stock{"2-4Gi": eci.StockClosed}, want: []string{"2-4Gi ClosedWithoutStock Inventory 120 0"}},
+			{at: 60, inventory: map[string]eci.Stock{"2-4Gi": eci.StockLow}},
+		},
+		"a specification that no zone sells": {
+			{at: 0, inventory: map[string]eci.Stock{"2-4Gi": eci.StockNotSold}, want: []string{"2-4Gi NotSold Inventory 90 0"}},
+		},
+		"nobody asks for the specification any more": {
+			{at: 0, inventory: map[string]eci.Stock{"2-4Gi": eci.StockWithout}, want: []string{"2-4Gi WithoutStock Inventory 90 0"}},
+			{at: 30},
+		},
+		"an inventory that says otherwise does not open what a pod found closed": {
+			{at: 0, refused: []refusal{refusedAt(0)}, inventory: map[string]eci.Stock{"2-4Gi": eci.StockWithStock}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+		},
+		"an inventory that agrees closes it for longer": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 10, inventory: map[string]eci.Stock{"2-4Gi": eci.StockWithout}, want: []string{"2-4Gi NoStock Pod 100 1"}},
+		},
+		"a pod is refused where the inventory said so before": {
+			{at: 0, inventory: map[string]eci.Stock{"2-4Gi": eci.StockWithout}, want: []string{"2-4Gi WithoutStock Inventory 90 0"}},
+			{at: 1, inventory: map[string]eci.Stock{"2-4Gi": eci.StockWithout}, refused: []refusal{refusedAt(1)}, want: []string{"2-4Gi NoStock Pod 91 1"}},
+		},
+		"each choice of a pod": {
+			{at: 0, refused: []refusal{refusedAt(0, "2-4Gi", "4-8Gi")}, want: []string{"2-4Gi NoStock Pod 30 1", "4-8Gi NoStock Pod 30 1"}},
+		},
+	}
+	for name, steps := range cases {
+		t.Run(name, func(t *testing.T) {
+			book, outs := stockBook{}, []v1alpha1.StockOut(nil)
+			for _, s := range steps {
+				news := stockNews{now: in(s.at), zone: zoneJ, interval: 30 * time.Second, refusals: s.refused, creations: s.created, inventory: map[string]account.Stock{}}
+				for spec, category := range s.inventory {
+					news.inventory[spec] = account.Stock{At: in(s.at), Zones: map[string]eci.Stock{zoneJ: category}}
+				}
+				outs = book.update(outs, &news)
+				if diff := cmp.Diff(s.want, written(outs)); diff != "" {
+					t.Fatalf("after %d s (-want +got):\n%s", s.at, diff)
+				}
+			}
+		})
+	}
+}
+
+func written(outs []v1alpha1.StockOut) []string {
+	var words []string
+	for _, o := range outs {
+		words = append(words, fmt.Sprintf("%s %s %s %.0f %d", o.Spec, o.Reason, o.Source, o.Until.Sub(begin).Seconds(), o.Failures))
+	}
+	return words
+}
+
+func TestBackoffEnds(t *testing.T) {
+	if got := backoff(1000); got != maxBackoff {
+		t.Errorf("backoff after 1,000 failures: %v, want %v", got, maxBackoff)
+	}
+}
+
+func TestMostStockOuts(t *testing.T) {
+	var refusals []refusal
+	for i := range 100 {
+		refusals = append(refusals, refusedAt(0, fmt.Sprintf("ecs.c6.%dxlarge", i)))
+	}
+	if got := len(stockBook{}.update(nil, &stockNews{now: in(0), refusals: refusals})); got != mostStockOuts {
+		t.Errorf("%d stock-outs, want the CRD's limit of %d", got, mostStockOuts)
+	}
+}
+
+func TestLowStock(t *testing.T) {
+	news := stockNews{zone: zoneJ, inventory: map[string]account.Stock{
+		"2-4Gi": {Zones: map[string]eci.Stock{zoneJ: eci.StockLow}}, "1-2Gi": {Zones: map[string]eci.Stock{zoneJ: eci.StockLow}},
+		"4-8Gi": {Zones: map[string]eci.Stock{zoneJ: eci.StockWithStock, "cn-beijing-k": eci.StockLow}},
+	}}
+	if diff := cmp.Diff([]string{"1-2Gi", "2-4Gi"}, news.lowStock()); diff != "" {
+		t.Errorf("low stock (-want +got):\n%s", diff)
+	}
+}
+
+// eciSays returns a bound pod on which ECI has written a condition.
+func eciSays(status corev1.ConditionStatus, reason string, at int) *corev1.Pod {
+	pod := wrappers.MakePod("p").Request("cpu", "2").Request("memory", "4Gi").Node("virtual-kubelet-cn-beijing-j").Obj()
+	pod.Status.Phase = corev1.PodPending
+	pod.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(in(at - 1))},
+		{Type: v1alpha1.ConditionContainerInstanceCreated, Status: status, Reason: reason, LastTransitionTime: metav1.NewTime(in(at))},
+	}
+	return pod
+}
+
+func TestRefusedBy(t *testing.T) {
+	cases := map[string]struct {
+		pod *corev1.Pod
+		// now is in seconds.
+		now  int
+		want *refusal
+	}{
+		"created":         {pod: eciSays(corev1.ConditionTrue, "", 0)},
+		"being created":   {pod: eciSays(corev1.ConditionFalse, "Creating", 0), now: 1000},
+		"nothing is said": {pod: wrappers.MakePod("p").Node("n").Obj()},
+		"no stock":        {pod: eciSays(corev1.ConditionFalse, "NoStock", 5), now: 5, want: &refusal{specs: []string{"2-4Gi"}, reason: "NoStock", at: in(5)}},
+		"the zone closes": {pod: eciSays(corev1.ConditionFalse, "StockClose", 5), now: 5, want: &refusal{specs: []string{"*"}, reason: "StockClose", at: in(5)}},
+		"the quota":       {pod: eciSays(corev1.ConditionFalse, "QuotaExceeded", 5), now: 5, want: &refusal{specs: []string{"*"}, reason: "QuotaExceeded", at: in(5)}},
+		"no address":      {pod: eciSays(corev1.ConditionFalse, "IpNotEnough", 5), now: 5, want: &refusal{specs: []string{"*"}, reason: "IpNotEnough", at: in(5)}},
+		"stock runs out":  {pod: eciSays(corev1.ConditionFalse, "StockExhaust", 0), now: 60},
+		"something else":  {pod: eciSays(corev1.ConditionFalse, "UnknownError", 0), now: 119},
+		"something else for long": {
+			pod: eciSays(corev1.ConditionFalse, "UnknownError", 0), now: 120, want: &refusal{specs: []string{"2-4Gi"}, reason: "UnknownError", at: in(0)},
+		},
+		"it runs all the same": {pod: func() *corev1.Pod {
+			p := eciSays(corev1.ConditionFalse, "NoStock", 0)
+			p.Status.Phase = corev1.PodRunning
+			return p
+		}()},
+		"fail-fast": {pod: func() *corev1.Pod {
+			p := eciSays(corev1.ConditionFalse, "NoStock", 0)
+			p.Status.Phase = corev1.PodFailed
+			return p
+		}(), want: &refusal{specs: []string{"2-4Gi"}, reason: "NoStock", at: in(0)}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, refused := refusedBy(tc.pod, "cn-beijing", in(tc.now))
+			if refused != (tc.want != nil) {
+				t.Fatalf("refused = %v (%+v)", refused, got)
+			}
+			if tc.want != nil {
+				if diff := cmp.Diff(*tc.want, got, cmp.AllowUnexported(refusal{})); diff != "" {
+					t.Errorf("refusal (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
