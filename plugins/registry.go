@@ -16,10 +16,11 @@ type Factory = func(ctx context.Context, args runtime.Object, handle fwk.Handle)
 
 // All returns every plugin of Spillway by name, for one scheduler.
 func All() map[string]Factory {
-	policies := resourcepolicy.NewSet()
+	offers := virtualnode.NewOffers()
+	policies := resourcepolicy.NewSet(offers)
 	return map[string]Factory{
 		resourcepolicy.Name:          policies.New,
 		resourcepolicy.AdmissionName: policies.NewAdmission,
-		virtualnode.Name:             virtualnode.New,
+		virtualnode.Name:             offers.New,
 	}
 }

@@ -26,7 +26,7 @@ func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *
 		assumed := *pod
 		assumed.Spec.NodeName = nodeName
 		pl.fresh.drop(pod.UID)
-		pl.inflight.place(placed{unit: s.unit.ID, node: nodeName, pod: &assumed})
+		pl.inflight.place(placed{unit: s.unit.ID, node: nodeName, pod: &assumed, annotations: s.unit.Annotations()})
 		pl.admission.placed(s.policy, s.view.group, pod, s.unit.Index)
 		pl.admission.filled(s.policy, s.view.group, s.unit.Index, s.usage.Add(s.view.requests))
 	}

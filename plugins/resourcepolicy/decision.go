@@ -11,6 +11,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
 const stateKey fwk.StateKey = "PreFilter" + Name
@@ -70,6 +71,9 @@ type view struct {
 	started   time.Time
 	// walk is what the pod has met in the units so far.
 	walk walk
+	// askings are what the pod asks of ECI in each virtual unit, and closed why the virtual nodes there do not take it.
+	askings map[int]*virtualnode.Asking
+	closed  map[int]string
 }
 
 var _ placement.View = &view{}
@@ -99,7 +103,7 @@ func (v *view) Room(unit int) placement.Room {
 	nodes := v.pl.index.members(u.Nodes)
 	room := placement.RoomUnfit
 	if freed, failed := v.walk.unfit[u.ID]; !failed || freed != nodes.freed && freed != whateverIsFreed {
-		room = v.candidate.room(nodes, v.pl.index.nodes)
+		room = v.roomOn(u, nodes)
 	}
 	if room != placement.RoomYes && v.pl.fresh.isLeaving(nodes.positions) {
 		return placement.RoomLeaving
@@ -107,9 +111,43 @@ func (v *view) Room(unit int) placement.Room {
 	return room
 }
 
-// Barred tells why the labels that the unit would write on the pod keep it out: they would give it to another policy (R1), or take it from its owner,
-// which would make another pod in its place, and another, and another.
+// roomOn looks for room on the nodes of a unit.
+func (v *view) roomOn(unit *placement.Unit, nodes *members) placement.Room {
+	if !unit.Nodes.Virtual {
+		return v.candidate.room(nodes, v.pl.index.nodes)
+	}
+	asking := v.asking(unit)
+	room, reasons := v.candidate.virtualRoom(nodes, v.pl.index.nodes, func(node string) (string, bool) { return v.pl.offers.Takes(asking, node) })
+	if room == placement.RoomClosed {
+		v.closed[unit.Index] = virtualnode.Reasons(reasons)
+	}
+	return room
+}
+
+// asking returns what the pod asks of ECI in a virtual unit; nil in another one.
+func (v *view) asking(unit *placement.Unit) *virtualnode.Asking {
+	if !unit.Nodes.Virtual {
+		return nil
+	}
+	a := v.askings[unit.Index]
+	if a == nil {
+		a = v.pl.offers.Ask(v.pod, unit.Annotations())
+		v.askings[unit.Index] = a
+	}
+	return a
+}
+
+// Closed tells why the virtual nodes of the unit do not take the pod.
+func (v *view) Closed(unit int) string { return v.closed[unit] }
+
+// Barred tells what keeps the pod out of the unit for ever: ECI cannot run it; or the labels that the unit would write on it would give it to another
+// policy (R1), or take it from its owner, which would make another pod in its place, and another, and another.
 func (v *view) Barred(unit int) string {
+	if u := &v.policy.Units[unit]; u.ECI {
+		if why := v.asking(u).Never(); why != "" {
+			return why
+		}
+	}
 	written := v.policy.Units[unit].LabelsFor(v.pod.Labels)
 	if written == nil {
 		return ""

@@ -14,6 +14,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -59,7 +60,7 @@ func newTestPlugin(t *testing.T, nodes []*wrappers.Node, policies ...*wrappers.P
 			t.Fatal(err)
 		}
 	}
-	pl := NewSet().pl
+	pl := NewSet(virtualnode.NewOffers()).pl
 	pl.setUp(ktesting.NewLogger(t, ktesting.DefaultConfig), h)
 	// The pods of these tests are not in the store.
 	pl.admission.waits = func(*corev1.Pod) bool { return true }

@@ -102,12 +102,24 @@ func (pl *ResourcePolicy) helps(waiting, gone *corev1.Pod) fwk.QueueingHint {
 	if policy == nil || policy == policies.Governing(gone.Namespace, gone.Labels) {
 		return fwk.Queue
 	}
+	if pl.offers.Describes(gone.Spec.NodeName) && hasVirtualUnit(policy) {
+		return fwk.Queue // What it held is free in the quota, which virtual nodes share.
+	}
 	node, err := pl.nodes.Get(gone.Spec.NodeName)
 	if err != nil || inAnyUnit(policy, node.Labels) {
 		// When in doubt the pod is tried: the node may be gone, and with it the answer.
 		return fwk.Queue
 	}
 	return fwk.QueueSkip
+}
+
+func hasVirtualUnit(policy *placement.Policy) bool {
+	for i := range policy.Units {
+		if policy.Units[i].Nodes.Virtual {
+			return true
+		}
+	}
+	return false
 }
 
 // inAnyUnit tells whether a node with these labels is in a unit of the policy.

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
 // walkFor is the longest that a walk through the units is remembered for the next attempt, which follows at once, or after the queue's backoff (10 s at
@@ -43,6 +44,8 @@ type inflight struct {
 type placed struct {
 	unit, node string
 	pod        *corev1.Pod
+	// annotations are what the unit writes on the pod.
+	annotations map[string]string
 	// undone is true when the binding failed: the pod counts only if the API server shows it on the node.
 	undone bool
 }
@@ -101,6 +104,13 @@ func (f *inflight) forget(pod types.UID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.placed, pod)
+}
+
+// asPlaced returns a pod with the annotations that its unit writes on it, as long as its binding has not come back with them.
+func (f *inflight) asPlaced(pod *corev1.Pod) *corev1.Pod {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return virtualnode.Annotated(pod, f.placed[pod.UID].annotations)
 }
 
 // unit returns the remembered unit of a pod, or "".

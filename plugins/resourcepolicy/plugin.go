@@ -29,6 +29,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
 const (
@@ -59,6 +60,8 @@ type ResourcePolicy struct {
 	timers       *timers
 	notices      *notices
 	preemption   *preemptor
+	// offers is what ECI would accept on the virtual nodes.
+	offers *virtualnode.Offers
 	// active is true from the first cycle on: of several schedulers only the leader has cycles, and the others must not write.
 	active atomic.Bool
 	// later runs a function in a goroutine of its own after a while.
@@ -94,8 +97,8 @@ var (
 	_ fwk.SignPlugin          = &ResourcePolicy{}
 )
 
-// NewSet returns a set whose plugins have still to be made.
-func NewSet() *Set { return &Set{pl: &ResourcePolicy{}} }
+// NewSet returns a set whose plugins have still to be made. offers is what the virtual nodes of the same scheduler offer.
+func NewSet(offers *virtualnode.Offers) *Set { return &Set{pl: &ResourcePolicy{offers: offers}} }
 
 // NewAdmission returns the plugin that holds pods. It takes no arguments, and does nothing unless the ResourcePolicy plugin is enabled, too.
 func (s *Set) NewAdmission(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
@@ -144,6 +147,7 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 		}
 	}
 	pl.timers, pl.notices = newTimers(), newNotices()
+	pl.offers.As = pl.inflight.asPlaced
 	pl.admission.soon = func(f func()) { pl.later(0, f) }
 	pl.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	pl.counts, pl.index = ledger.New(), newNodeIndex()

@@ -104,6 +104,10 @@ func (pl *ResourcePolicy) giveUp(
 			}
 		}
 	}
+	for unit := range s.view.closed {
+		// What ECI would accept changes without an event of the cluster.
+		pl.offers.Wait(s.view.askings[unit], pod)
+	}
 	pl.inflight.setUndecided(pod, len(s.view.walk.unfit) > 0)
 	pl.attemptEnded(s, decision)
 	var result *fwk.PostFilterResult

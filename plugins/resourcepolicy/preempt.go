@@ -99,7 +99,7 @@ func (pl *ResourcePolicy) preemptIn(
 ) (*fwk.PostFilterResult, *fwk.Status) {
 	s := stateOf(state)
 	s.enter(unit)
-	virtualnode.Tolerate(state, s.unit.Nodes.Virtual)
+	virtualnode.Tolerate(state, s.view.asking(s.unit))
 	result, status := pl.preemption.PostFilter(ctx, state, pod, unitNodes{NodeToStatusReader: statuses, names: s.nodes.names})
 	switch {
 	case status.IsSuccess():

@@ -49,7 +49,7 @@ func (pl *ResourcePolicy) PreFilter(
 	switch decision.Outcome {
 	case placement.Placed:
 		s.enter(decision.Unit)
-		virtualnode.Tolerate(state, s.unit.Nodes.Virtual)
+		virtualnode.Tolerate(state, s.view.asking(s.unit))
 		return &fwk.PreFilterResult{NodeNames: s.nodes.names}, nil
 	case placement.Waiting:
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
@@ -101,6 +101,7 @@ func (pl *ResourcePolicy) newView(
 	return &view{
 		pl: pl, policies: policies, policy: policy, pod: pod, group: group, requests: vector(policy, pod),
 		candidate: newCandidate(klog.FromContext(ctx), pod), walk: pl.inflight.takeWalk(pod.UID), started: time.Now().Truncate(time.Second),
+		askings: map[int]*virtualnode.Asking{}, closed: map[int]string{},
 	}
 }
 
@@ -117,6 +118,7 @@ func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Polic
 		nodes: nodes, departed: pl.departed.follow(pl.index.nodes, nodes, pl.inflight), policies: policies, inflight: pl.inflight, fresh: pl.fresh,
 	})
 	pl.index.follow(policies.Epoch, nodes, change)
+	pl.offers.Follow(state)
 }
 
 // syncAdmission tells the counts of the pod's group to the tickets (R7). The slots of pods that have preempted others are not among them: such a pod

@@ -82,6 +82,35 @@ func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
 	return placement.RoomNone
 }
 
+// virtualRoom searches virtual nodes, of which there are few, for one that could take the pod. takes tells what ECI says of a node; the reasons are those
+// of the nodes that would take the pod but for ECI.
+func (c *candidate) virtualRoom(m *members, nodes []fwk.NodeInfo, takes func(node string) (why string, ok bool)) (placement.Room, []string) {
+	if len(m.positions) == 0 {
+		return placement.RoomNoNodes, nil
+	}
+	room := placement.RoomNone
+	var reasons []string
+	for _, at := range m.positions {
+		info := nodes[at]
+		why, taken := takes(info.Node().Name)
+		switch {
+		case !taken:
+			reasons = append(reasons, why)
+		case !c.request.fits(info):
+		case c.allowedOn(info.Node(), true):
+			return placement.RoomYes, nil
+		case isNotReady(info.Node()):
+			room = placement.RoomComing
+		case room != placement.RoomComing:
+			room = placement.RoomRefused
+		}
+	}
+	if len(reasons) > 0 && room != placement.RoomComing {
+		return placement.RoomClosed, reasons
+	}
+	return room, nil
+}
+
 // allowedOn tells whether the node's cordon, taints and labels allow the pod.
 func (c *candidate) allowedOn(node *corev1.Node, virtual bool) bool {
 	if node.Spec.Unschedulable && !c.toleratesUnschedulable() {

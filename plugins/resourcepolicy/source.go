@@ -5,30 +5,26 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/crd"
 )
 
-const resourceName = "resourcepolicies"
+var policyResource = crd.Resource{
+	GroupVersion: v1alpha1.GroupVersion, Plural: "resourcepolicies", AddToScheme: v1alpha1.AddToScheme,
+	Object: &v1alpha1.ResourcePolicy{}, NewList: func() runtime.Object { return &v1alpha1.ResourcePolicyList{} },
+	Missing: "The ResourcePolicy CRD is not installed: every pod is scheduled as if it had no policy. Install the CRDs of Spillway",
+}
 
-// source holds the policies of the cluster, compiled. An informer of its own reads them: a custom resource named in EventsToRegister would keep the
-// scheduler from scheduling any pod while its CRD is missing. The informer belongs to the scheduler's factory, so that nothing is scheduled before
-// the policies have been read once.
+// source holds the policies of the cluster, compiled.
 type source struct {
 	informer cache.SharedIndexInformer
 
@@ -54,15 +50,11 @@ var _ policySource = &source{}
 
 // newSource adds an informer of ResourcePolicies to the scheduler's factory. onChange is called after an edit with the namespace of the policy.
 func newSource(ctx context.Context, handle fwk.Handle, onChange func(klog.Logger, string)) (*source, error) {
-	client, err := newClient(handle.KubeConfig())
+	informer, err := crd.NewInformer(ctx, handle, &policyResource)
 	if err != nil {
-		return nil, fmt.Errorf("creating a client: %w", err)
+		return nil, err
 	}
 	logger := klog.FromContext(ctx)
-	informer := handle.SharedInformerFactory().InformerFor(&v1alpha1.ResourcePolicy{}, func(kubernetes.Interface, time.Duration) cache.SharedIndexInformer {
-		return cache.NewSharedIndexInformer(newListWatch(logger, client), &v1alpha1.ResourcePolicy{}, 0,
-			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
-	})
 	s := &source{informer: informer, dirty: sets.New[string](), compiled: map[string]map[types.UID]compiledPolicy{}}
 	s.current.Store(placement.NewPolicies())
 	s.stale.Store(true)
@@ -154,39 +146,4 @@ func (s *source) compileNamespace(namespace string) []*placement.Policy {
 		delete(s.compiled, namespace)
 	}
 	return policies
-}
-
-// newClient returns a client for the API group of ResourcePolicy.
-func newClient(config *rest.Config) (rest.Interface, error) {
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("registering types: %w", err)
-	}
-	config = rest.CopyConfig(config)
-	config.APIPath = "/apis"
-	config.GroupVersion = &v1alpha1.GroupVersion
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	// The scheduler speaks protobuf, which custom resources do not have.
-	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
-	return rest.RESTClientFor(config)
-}
-
-// newListWatch lists and watches all ResourcePolicies. While the CRD is not installed there are none, and the log says so: pods must not wait for an
-// API that nobody asked for. The informer asks again until the CRD is there.
-func newListWatch(logger klog.Logger, client rest.Interface) cache.ListerWatcher {
-	return &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			list := &v1alpha1.ResourcePolicyList{}
-			err := client.Get().Resource(resourceName).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(list)
-			if apierrors.IsNotFound(err) {
-				logger.Error(nil, "The ResourcePolicy CRD is not installed: every pod is scheduled as if it had no policy. Install the CRDs of Spillway")
-				return &v1alpha1.ResourcePolicyList{}, nil
-			}
-			return list, err
-		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			options.Watch = true
-			return client.Get().Resource(resourceName).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
-		},
-	}
 }

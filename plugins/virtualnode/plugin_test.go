@@ -47,12 +47,13 @@ func TestFilter(t *testing.T) {
 				tc.pod = wrappers.MakePod("p")
 			}
 			state := framework.NewCycleState()
+			offers := NewOffers()
 			if tc.tolerate {
-				Tolerate(state, true)
+				Tolerate(state, offers.Ask(tc.pod.Obj(), nil))
 			}
 			info := framework.NewNodeInfo()
 			info.SetNode(tc.node.Obj())
-			status := (&VirtualNode{}).Filter(ctx, state, tc.pod.Obj(), info)
+			status := (&VirtualNode{offers: offers}).Filter(ctx, state, tc.pod.Obj(), info)
 			if status.Code() != tc.want {
 				t.Errorf("status = %v, want %v", status, tc.want)
 			}

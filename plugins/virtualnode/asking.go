@@ -1,0 +1,98 @@
+package virtualnode
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/spillway-k8s/spillway/pkg/offer"
+)
+
+// mostReasons is how many nodes a refusal names.
+const mostReasons = 3
+
+// Asking is a pod that asks for a virtual node in one cycle.
+type Asking struct {
+	pod     *corev1.Pod
+	now     time.Time
+	catalog *catalog
+
+	// mu guards what Filter, which runs in parallel, finds out once: nothing waits under it.
+	mu         sync.Mutex
+	candidates map[string]*offer.Candidate
+	refused    bool
+}
+
+// Ask begins to ask for a pod, with the annotations that its unit writes on it. Follow must have been called in this cycle.
+func (o *Offers) Ask(pod *corev1.Pod, annotations map[string]string) *Asking {
+	return &Asking{pod: Annotated(pod, annotations), now: time.Now(), catalog: o.catalog.Load()}
+}
+
+// Annotated returns the pod with annotations over its own.
+func Annotated(pod *corev1.Pod, annotations map[string]string) *corev1.Pod {
+	if len(annotations) == 0 {
+		return pod
+	}
+	as := *pod
+	as.Annotations = maps.Clone(pod.Annotations)
+	if as.Annotations == nil {
+		as.Annotations = map[string]string{}
+	}
+	maps.Copy(as.Annotations, annotations)
+	return &as
+}
+
+// candidate returns what the pod asks of ECI in a region.
+func (a *Asking) candidate(region string) *offer.Candidate {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.candidates[region]
+	if c == nil {
+		c = offer.NewCandidate(a.pod, region)
+		if a.candidates == nil {
+			a.candidates = map[string]*offer.Candidate{}
+		}
+		a.candidates[region] = c
+	}
+	return c
+}
+
+// Never tells why ECI can never run the pod, wherever; empty when it can.
+func (a *Asking) Never() string { return a.candidate("").Never() }
+
+// Takes tells whether the node takes the pod, or why not. A node that no VirtualNode describes takes it.
+func (o *Offers) Takes(a *Asking, node string) (why string, takes bool) {
+	verdict, described := o.check(a, node, nil)
+	return verdict.Why, !described || verdict.Why == ""
+}
+
+// Describes tells whether a VirtualNode describes the node.
+func (o *Offers) Describes(node string) bool { return o.catalog.Load().nodes[node] != nil }
+
+// refuse notes that a node refused the pod for what may change without an event of the cluster.
+func (a *Asking) refuse() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused = true
+}
+
+func (a *Asking) wasRefused() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.refused
+}
+
+// Reasons joins the reasons of several nodes to one, in an order that does not depend on theirs (R12).
+func Reasons(reasons []string) string {
+	distinct := slices.Compact(slices.Sorted(slices.Values(reasons)))
+	if len(distinct) > mostReasons {
+		rest := len(distinct) - mostReasons
+		distinct = append(distinct[:mostReasons:mostReasons], fmt.Sprintf("and so on for %d more", rest))
+	}
+	return strings.Join(distinct, ", ")
+}

@@ -1,0 +1,150 @@
+package virtualnode
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+)
+
+const (
+	// ReasonUntoleratedTaint is the reason for a node whose taints the pod does not tolerate, as TaintToleration words it.
+	ReasonUntoleratedTaint = "node(s) had untolerated taint(s)"
+
+	tolerateKey fwk.StateKey = "Tolerate" + Name
+	askingKey   fwk.StateKey = "PreFilter" + Name
+)
+
+// tolerated marks a cycle in which the taint of virtual nodes is tolerated, with what the pod asks of ECI.
+type tolerated struct{ asking *Asking }
+
+// Clone returns the mark itself: it never changes.
+func (t tolerated) Clone() fwk.StateData { return t }
+
+// cycle is the state of a cycle. A simulation changes the changes, never in place.
+type cycle struct {
+	asking  *Asking
+	changes changes
+}
+
+// Clone returns a copy that can be changed.
+func (c *cycle) Clone() fwk.StateData {
+	clone := *c
+	return &clone
+}
+
+// Tolerate makes the pod of this cycle tolerate the taint of virtual nodes and ask for them as it will be in its unit; nil ends that. The ResourcePolicy
+// plugin calls it with the unit that it looks at.
+func Tolerate(state fwk.CycleState, asking *Asking) {
+	if asking != nil {
+		state.Write(tolerateKey, tolerated{asking})
+	} else {
+		state.Delete(tolerateKey)
+	}
+}
+
+// HasUntoleratedTaint tells whether a taint of the node keeps the pod away. With virtual, the taint of virtual nodes does not count.
+func HasUntoleratedTaint(logger klog.Logger, node *corev1.Node, pod *corev1.Pod, virtual bool) bool {
+	for i := range node.Spec.Taints {
+		taint := &node.Spec.Taints[i]
+		if taint.Effect != corev1.TaintEffectNoSchedule && taint.Effect != corev1.TaintEffectNoExecute {
+			continue
+		}
+		if virtual && eciv1alpha1.IsVirtualNodeTaint(taint) {
+			continue
+		}
+		// The API server admits tolerations with comparison operators only where the cluster has them switched on.
+		if !corev1helpers.TolerationsTolerateTaint(logger, pod.Spec.Tolerations, taint, true) {
+			return true
+		}
+	}
+	return false
+}
+
+// PreFilter prepares for virtual nodes. It refuses nothing.
+func (pl *VirtualNode) PreFilter(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+	if !pl.offers.empty() {
+		pl.offers.Follow(state)
+		state.Write(askingKey, &cycle{asking: pl.offers.Ask(pod, nil)})
+	}
+	return nil, nil
+}
+
+// PreFilterExtensions returns the plugin: what pods that a simulation adds and removes hold counts (R8).
+func (pl *VirtualNode) PreFilterExtensions() fwk.PreFilterExtensions { return pl }
+
+// AddPod counts what a pod holds that a simulation puts on a node.
+func (pl *VirtualNode) AddPod(_ context.Context, state fwk.CycleState, _ *corev1.Pod, added fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
+	pl.simulate(state, added.GetPod(), node, 1)
+	return nil
+}
+
+// RemovePod counts what a pod holds no longer that a simulation takes from a node.
+func (pl *VirtualNode) RemovePod(_ context.Context, state fwk.CycleState, _ *corev1.Pod, removed fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
+	pl.simulate(state, removed.GetPod(), node, -1)
+	return nil
+}
+
+func (pl *VirtualNode) simulate(state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo, n int64) {
+	c := cycleOf(state)
+	if c == nil {
+		return
+	}
+	if described := c.asking.catalog.nodes[node.Node().Name]; described != nil {
+		c.changes = c.changes.with(described.Name, pl.offers.holding(pod, described).Spec, n)
+	}
+}
+
+// Filter refuses nodes with a taint that the pod does not tolerate, and virtual nodes on which ECI would refuse it.
+func (pl *VirtualNode) Filter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodeInfo fwk.NodeInfo) *fwk.Status {
+	node := nodeInfo.Node()
+	if len(node.Spec.Taints) == 0 && !eciv1alpha1.IsVirtualNode(node.Labels) {
+		return nil // Reading the state is not free, and most nodes have no taint.
+	}
+	var asking *Asking
+	if mark, err := state.Read(tolerateKey); err == nil {
+		asking = mark.(tolerated).asking
+	}
+	if HasUntoleratedTaint(klog.FromContext(ctx), node, pod, asking != nil) {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ReasonUntoleratedTaint)
+	}
+	c := cycleOf(state)
+	if c == nil {
+		return nil
+	}
+	if asking == nil {
+		asking = c.asking
+	}
+	verdict, described := pl.offers.check(asking, node.Name, c.changes)
+	switch {
+	case !described || verdict.Why == "":
+		return nil
+	case verdict.Full:
+		c.asking.refuse()
+		return fwk.NewStatus(fwk.Unschedulable, verdict.Why)
+	default:
+		c.asking.refuse()
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, verdict.Why)
+	}
+}
+
+// PostFilter notes a pod without a policy that a virtual node refused, so that it is tried again when ECI would accept more. It helps no pod itself.
+func (pl *VirtualNode) PostFilter(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
+	if c := cycleOf(state); c != nil && c.asking.wasRefused() {
+		pl.offers.Wait(c.asking, pod)
+	}
+	return nil, fwk.NewStatus(fwk.Unschedulable)
+}
+
+// cycleOf returns the state of this cycle, or nil when no VirtualNode was known at its beginning.
+func cycleOf(state fwk.CycleState) *cycle {
+	data, err := state.Read(askingKey)
+	if err != nil {
+		return nil
+	}
+	return data.(*cycle)
+}
