@@ -3,12 +3,12 @@
 ##@ Test
 
 .PHONY: test
-test: test-unit test-conformance test-load ## Run every test: those of packages and the conformance suite under the race detector, the load tests in their short form.
+test: test-unit test-conformance test-load test-eci ## Run every test: those of packages and the conformance suite under the race detector, the load tests in their short form, the scripts of ECI.
 
 .PHONY: test-unit
 test-unit: ## Run the tests of single packages.
 	@echo "unit tests (the first run compiles Kubernetes with the race detector: minutes with a cold cache)"
-	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|load)')
+	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|load|eci)$$|/test/conformance/')
 
 .PHONY: test-conformance
 test-conformance: $(BIN)/etcd $(BIN)/kube-apiserver ## Run the Ginkgo suite: the real scheduler and controllers on a real API server.
@@ -22,6 +22,14 @@ test-load: $(BIN)/etcd $(BIN)/kube-apiserver $(BIN)/spillway-scheduler ## Order,
 	@echo "load tests ($(if $(LONG),the long form: a quarter of an hour or more,the short form: a minute or two))"
 	@KUBEBUILDER_ASSETS=$(BIN) LOAD_LONG=$(LONG) CGO_ENABLED=0 go test -trimpath -count 1 -v -timeout $(if $(LONG),90m,20m) ./test/load \
 		$(if $(SEED),-ginkgo.seed $(SEED)) $(if $(FOCUS),-ginkgo.focus "$(FOCUS)")
+
+# It reads ECI more often than by default, so that the test does not wait for it.
+.PHONY: test-eci
+test-eci: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) eci-provider local-cluster) ## Scripts on a local cluster in which ECI has less than pods want, or does not answer.
+	@if $(BIN)/local-cluster status $(BIN) >/dev/null 2>&1; then echo "a local cluster is running already; stop it first: make cluster-down" >&2; exit 1; fi
+	@$(BIN)/local-cluster up $(BIN) --refresh-interval=1s --stock-interval=5s --max-capacity-age=6s
+	@status=0; LOCAL_CLUSTER=$(BIN)/cluster CGO_ENABLED=0 go test -trimpath -count 1 -v -timeout 30m ./test/eci $(if $(FOCUS),-ginkgo.focus "$(FOCUS)") || status=$$?; \
+	$(BIN)/local-cluster down $(BIN); exit $$status
 
 .PHONY: test-fuzz
 test-fuzz: ## Run every fuzz target for FUZZTIME (10s).

@@ -45,6 +45,7 @@ func script(patch string) {
 	DeferCleanup(func() {
 		state, err := json.Marshal(simulator.DefaultState())
 		Expect(err).NotTo(HaveOccurred())
+		send([]byte(`{"regions":null,"actions":null,"accessKeys":null,"securityTokens":null}`))
 		send(state)
 	})
 }
@@ -167,11 +168,10 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		second := newVirtualNode("k")
 		second.Spec.Zone = "cn-beijing-k"
 		createVirtualNode(second)
-		Eventually(cpuOf).Should(Equal("10"))
 		Eventually(func() string {
 			Expect(harness.API.Get(context.Background(), client.ObjectKeyFromObject(second), second)).To(Succeed())
 			return second.Status.Capacity.Cpu().String() + " " + second.Status.LimitedBy
-		}).Should(Equal("10 vCPU quota of cn-beijing: 20, used 0, shared by 2 virtual nodes"))
+		}).Should(Equal("20 vCPU quota of cn-beijing: 20, used 0, shared by 2 virtual nodes"))
 		w := harness.NewWorld()
 		w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
 		for range 14 {
@@ -193,7 +193,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Expect(node.Status.Allocatable.Memory().String()).To(Equal("16Gi"))
 		Expect(node.Status.Allocatable.Pods().String()).To(Equal("5"))
 		Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)).To(Succeed())
-		Expect(vn.Status.LimitedBy).To(Equal("spec.limits.cpu: 10"))
+		Expect(vn.Status.LimitedBy).To(Equal("spec.limits.memory: 16Gi"))
 	})
 
 	It("says that the endpoint is down, takes no new pods after a while, and recovers", func() {
@@ -208,7 +208,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		w := harness.NewWorld()
 		w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
 		pod := w.Create(w.Pod())
-		w.WaitsWith(pod, "unit 0 (eci): nodes with room are closed to the pod")
+		w.WaitsWith(pod, "unit 0 (eci): cn-beijing-j: what ECI would accept has not been known for a while")
 		script(`{"outage":false}`)
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
 		Eventually(taintKeys).ShouldNot(ContainElement(eciv1alpha1.TaintCapacityUnknown))
@@ -236,7 +236,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		}, "CredentialsRefused", "SignatureDoesNotMatch"),
 		Entry("throttling", func() { script(`{"failWith":"Throttling.User"}`) }, "Throttled", "Throttling.User"),
 		Entry("a server error", func() { script(`{"failWith":"ServiceUnavailable"}`) }, "EndpointFailed", "ServiceUnavailable"),
-		Entry("a region that does not exist", func() { script(`{"regions":{"cn-beijing":null}}`) }, "EndpointFailed", "InvalidRegionId.NotFound"),
+		Entry("a region that does not exist", func() { script(`{"regions":{"cn-beijing":null}}`) }, "RegionUnknown", `spec.region "cn-beijing": the region is not one of ECI's: ECI is sold in [ap-southeast-1 cn-hangzhou]`),
 	)
 
 	It("gives the Node's name to one VirtualNode only", func(ctx SpecContext) {

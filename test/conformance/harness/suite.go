@@ -22,15 +22,16 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/spillway-k8s/spillway/controllers"
-	"github.com/spillway-k8s/spillway/controllers/virtualnode"
+	"github.com/spillway-k8s/spillway/controllers/account"
 	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
 const (
-	// refreshInterval and maxAge are those of the virtual node controller: short, so that the tests are.
+	// refreshInterval and maxAge and stockInterval are those of the virtual node controllers: short, so that the tests are.
 	refreshInterval = time.Second
 	maxAge          = 4 * time.Second
+	stockInterval   = time.Second
 	// patience is how long something that must happen may take on a slow machine.
 	patience = 30 * time.Second
 	poll     = 50 * time.Millisecond
@@ -104,7 +105,10 @@ func startControllers(options ctrl.Options) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(controllers.Setup(mgr, controllers.Options{
 		SchedulerName: wrappers.SchedulerName,
-		VirtualNode:   virtualnode.Options{Namespace: SecretNamespace, Endpoint: ECIURL, RefreshInterval: refreshInterval, MaxAge: maxAge},
+		Account: account.Options{
+			Namespace: SecretNamespace, Endpoint: ECIURL, RefreshInterval: refreshInterval, StockInterval: stockInterval,
+		},
+		MaxCapacityAge: maxAge,
 	})).To(Succeed())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
