@@ -150,7 +150,7 @@ func TestCallsOfARefresh(t *testing.T) {
 		billed("typed").Annotation(ecispec.AnnotationUseSpecs, "ecs.c6.large").Node("virtual-kubelet-cn-beijing-j").Obj(),
 		billed("other").Request("cpu", "8").Scheduler("default-scheduler").Obj())
 	reading, calls := s.refresh(0)
-	s.wantCalls(calls, "DescribeRegions", "DescribeContainerGroupStatus all", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 30s",
+	s.wantCalls(calls, "DescribeRegions", "DescribeContainerGroupStatus all", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s",
 		"DescribeAvailableResource 2-4Gi", "DescribeAvailableResource ecs.c6.large", "DescribeContainerGroupPrice 2-4Gi", "DescribeContainerGroupPrice ecs.c6.large")
 	if reading.Failure != nil || !reading.At.Equal(s.clock.Now()) {
 		t.Errorf("reading at %v: %v", reading.At, reading.Failure)
@@ -167,9 +167,9 @@ func TestCallsOfARefresh(t *testing.T) {
 	}
 
 	_, calls = s.refresh(10 * time.Second)
-	s.wantCalls(calls, "DescribeContainerGroupStatus 40s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 30s")
+	s.wantCalls(calls, "DescribeContainerGroupStatus 20s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s")
 	_, calls = s.refresh(20 * time.Second)
-	s.wantCalls(calls, "DescribeContainerGroupStatus 50s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 30s",
+	s.wantCalls(calls, "DescribeContainerGroupStatus 30s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s",
 		"DescribeAvailableResource 2-4Gi", "DescribeAvailableResource ecs.c6.large")
 	_, calls = s.refresh(time.Hour)
 	if !slices.Contains(calls, "DescribeRegions") || !slices.Contains(calls, "DescribeContainerGroupStatus all") || !slices.Contains(calls, "DescribeContainerGroupPrice 2-4Gi") {

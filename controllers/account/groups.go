@@ -14,7 +14,7 @@ import (
 
 const (
 	// overlap is by how much each question for what changed reaches back behind the last one, so that nothing falls between two of them.
-	overlap = 30 * time.Second
+	overlap = 10 * time.Second
 	// relistAfter is how often all groups are listed, because a group that was deleted is in no list of changes. It costs a call for every 200 groups.
 	relistAfter = time.Hour
 	// longestGap is the longest time for which changes are asked for; after a longer one all groups are listed.

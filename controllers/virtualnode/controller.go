@@ -5,7 +5,7 @@
 //   - events.go: what brings a reconciliation about.
 //   - refresh.go: the status by what ECI said (package account), and what happens when it says nothing.
 //   - capacity.go: from the quota, the addresses and the limits to the capacity (pure); use.go: what pods hold of it.
-//   - stock.go: the stock-outs (pure); refused.go: the pods that ECI refuses, and where they go.
+//   - stock.go: the stock-outs (pure); refused.go: the pods that ECI refuses, and where they go; jobs.go: which Jobs can afford that.
 //   - node.go: the Node and its Lease.
 //   - drain.go: the deletion of a VirtualNode.
 package virtualnode
@@ -123,6 +123,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 // +kubebuilder:rbac:groups="",resources=nodes/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups="",resources=pods/eviction,verbs=create
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update;delete,namespace=kube-node-lease
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

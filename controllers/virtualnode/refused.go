@@ -126,23 +126,36 @@ func scheduledAt(pod *corev1.Pod) time.Time {
 // then. Each refusal moves only the pods that were placed before it could be known: a scheduler that goes on placing pods there does not make a loop.
 func (c *Controller) moveRefused(ctx context.Context, vn *v1alpha1.VirtualNode, refused []refusedPod) error {
 	var failed []error
+	moved := map[string]int32{}
 	for i := range refused {
 		r := &refused[i]
 		if r.pod.DeletionTimestamp != nil || r.pod.Status.Phase == corev1.PodFailed || r.pod.Spec.SchedulerName != c.options.SchedulerName || !wasUnknown(vn, r) {
 			continue
 		}
-		if metav1.GetControllerOf(r.pod) == nil {
-			c.tellOnce(vn, r)
-			continue
+		if err := c.move(ctx, vn, r, moved); err != nil {
+			failed = append(failed, fmt.Errorf("moving pod %s: %w", client.ObjectKeyFromObject(r.pod), err))
 		}
-		if err := c.evict(ctx, r.pod); err != nil {
-			failed = append(failed, fmt.Errorf("evicting pod %s: %w", client.ObjectKeyFromObject(r.pod), err))
-			continue
-		}
-		c.options.Recorder.Eventf(r.pod, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodMoved, "Evicting",
-			"ECI refuses the pod in %s (%s): it is evicted to be placed again", vn.Spec.Zone, r.reason)
 	}
 	return errors.Join(failed...)
+}
+
+// move evicts one pod, or says why it stays where it is.
+func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refusedPod, moved map[string]int32) error {
+	why, err := c.whyStays(ctx, r.pod, moved)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		c.tellOnce(vn, r, why)
+		return nil
+	}
+	if err := c.evict(ctx, r.pod); err != nil {
+		return err
+	}
+	moved[string(metav1.GetControllerOf(r.pod).UID)]++
+	c.options.Recorder.Eventf(r.pod, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodMoved, "Evicting",
+		"ECI refuses the pod in %s (%s): it is evicted to be placed again", vn.Spec.Zone, r.reason)
+	return nil
 }
 
 // wasUnknown tells whether the pod was placed before the scheduler could know of the stock-out that refuses it.
@@ -153,8 +166,8 @@ func wasUnknown(vn *v1alpha1.VirtualNode, r *refusedPod) bool {
 	})
 }
 
-// tellOnce says of a pod that nothing would create anew that it stays where it is. ECI goes on trying, unless the pod says otherwise.
-func (c *Controller) tellOnce(vn *v1alpha1.VirtualNode, r *refusedPod) {
+// tellOnce says of a pod that it stays where it is. ECI goes on trying, unless the pod says otherwise.
+func (c *Controller) tellOnce(vn *v1alpha1.VirtualNode, r *refusedPod, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.told[r.pod.UID] {
@@ -165,5 +178,5 @@ func (c *Controller) tellOnce(vn *v1alpha1.VirtualNode, r *refusedPod) {
 	}
 	c.told[r.pod.UID] = true
 	c.options.Recorder.Eventf(r.pod, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodStays, "Waiting",
-		"ECI refuses the pod in %s (%s); it stays there, because no controller would create it again", vn.Spec.Zone, r.reason)
+		"ECI refuses the pod in %s (%s); it stays there, because %s", vn.Spec.Zone, r.reason, why)
 }

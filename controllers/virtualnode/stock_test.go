@@ -66,7 +66,7 @@ func TestStockOuts(t *testing.T) {
 			{at: 0, refused: []refusal{refusedAt(0, anySpec)}, want: []string{"* NoStock Pod 30 1"}},
 			{at: 31, created: []creation{{specs: []string{"4-8Gi"}, at: in(30)}}},
 		},
-		"stock that comes and goes goes on counting": {
+		"stock that comes and goes counts on": {
 			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
 			{at: 31, created: []creation{{specs: []string{"2-4Gi"}, at: in(30)}}},
 			{at: 40, refused: []refusal{refusedAt(40)}, want: []string{"2-4Gi NoStock Pod 100 2"}},

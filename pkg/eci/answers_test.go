@@ -229,12 +229,12 @@ func TestPages(t *testing.T) {
 		return `{"Data":[` + list + `],"ContainerGroups":[` + list + `],"NextToken":"` + next + `"}`
 	}
 	server := newCloud(t, func(w http.ResponseWriter, n int, call received) {
-		switch token := call.query.Get("NextToken"); {
-		case token == "":
+		switch token := call.query.Get("NextToken"); token {
+		case "":
 			say(w, http.StatusOK, page("1", "a", "b"))
-		case token == "1":
+		case "1":
 			say(w, http.StatusOK, page("2+/="))
-		case token == "2+/=":
+		case "2+/=":
 			say(w, http.StatusOK, page("", "b", "c"))
 		default:
 			t.Errorf("call %d has token %q", n, token)

@@ -190,9 +190,11 @@ func (n *Node) BetterThan(before *Node, now time.Time) bool {
 	if a.MilliCPU > b.MilliCPU || a.Memory > b.Memory || a.Pods > b.Pods || a.GPUs > b.GPUs || n.quotaMilliCPU > before.quotaMilliCPU {
 		return true
 	}
-	if n.maxSpend != before.maxSpend || n.rated && !before.rated || n.cheaperThan(before) {
-		return true
-	}
+	return n.maxSpend != before.maxSpend || n.rated && !before.rated || n.cheaperThan(before) || n.reopened(before)
+}
+
+// reopened tells whether a stock-out ended, or will end earlier.
+func (n *Node) reopened(before *Node) bool {
 	for spec, was := range before.stockOuts {
 		if is, ok := n.stockOuts[spec]; !ok || is.until.Before(was.until) {
 			return true

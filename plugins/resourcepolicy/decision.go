@@ -137,6 +137,16 @@ func (v *view) asking(unit *placement.Unit) *virtualnode.Asking {
 	return a
 }
 
+// refusedByECI returns what the pod asked of ECI when that was refused in a unit of this cycle; nil when it was not.
+func (v *view) refusedByECI() *virtualnode.Asking {
+	for unit, asking := range v.askings {
+		if v.closed[unit] != "" || asking.Never() != "" {
+			return asking
+		}
+	}
+	return nil
+}
+
 // Closed tells why the virtual nodes of the unit do not take the pod.
 func (v *view) Closed(unit int) string { return v.closed[unit] }
 

@@ -104,9 +104,9 @@ func (pl *ResourcePolicy) giveUp(
 			}
 		}
 	}
-	for unit := range s.view.closed {
-		// What ECI would accept changes without an event of the cluster.
-		pl.offers.Wait(s.view.askings[unit], pod)
+	if asking := s.view.refusedByECI(); asking != nil {
+		// What ECI would accept, and what the pod asks of it, changes without an event that the queue hears of.
+		pl.offers.Wait(asking, pod)
 	}
 	pl.inflight.setUndecided(pod, len(s.view.walk.unfit) > 0)
 	pl.attemptEnded(s, decision)

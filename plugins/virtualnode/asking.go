@@ -30,7 +30,7 @@ type Asking struct {
 
 // Ask begins to ask for a pod, with the annotations that its unit writes on it. Follow must have been called in this cycle.
 func (o *Offers) Ask(pod *corev1.Pod, annotations map[string]string) *Asking {
-	return &Asking{pod: Annotated(pod, annotations), now: time.Now(), catalog: o.catalog.Load()}
+	return &Asking{pod: Annotated(pod, annotations), now: time.Now(), catalog: o.current()}
 }
 
 // Annotated returns the pod with annotations over its own.
@@ -72,7 +72,7 @@ func (o *Offers) Takes(a *Asking, node string) (why string, takes bool) {
 }
 
 // Describes tells whether a VirtualNode describes the node.
-func (o *Offers) Describes(node string) bool { return o.catalog.Load().nodes[node] != nil }
+func (o *Offers) Describes(node string) bool { return o.current().nodes[node] != nil }
 
 // refuse notes that a node refused the pod for what may change without an event of the cluster.
 func (a *Asking) refuse() {

@@ -67,9 +67,9 @@ func HasUntoleratedTaint(logger klog.Logger, node *corev1.Node, pod *corev1.Pod,
 
 // PreFilter prepares for virtual nodes. It refuses nothing.
 func (pl *VirtualNode) PreFilter(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	if !pl.offers.empty() {
+	if asking := pl.offers.Ask(pod, nil); len(asking.catalog.nodes) > 0 {
 		pl.offers.Follow(state)
-		state.Write(askingKey, &cycle{asking: pl.offers.Ask(pod, nil)})
+		state.Write(askingKey, &cycle{asking: asking})
 	}
 	return nil, nil
 }

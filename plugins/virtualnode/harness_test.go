@@ -52,10 +52,28 @@ func newWorld(t *testing.T, zones ...*wrappers.Zone) *world {
 	offers.setUp(ktesting.NewLogger(t, ktesting.DefaultConfig), w.handle)
 	w.pl = &VirtualNode{offers: offers}
 	for _, z := range zones {
-		offers.changed(nil, z.Obj())
+		w.say(z)
 	}
 	w.pods()
 	return w
+}
+
+// say lets a VirtualNode say something new.
+func (w *world) say(z *wrappers.Zone) {
+	w.Helper()
+	if err := w.pl.offers.store.Add(z.Obj()); err != nil {
+		w.Fatal(err)
+	}
+	w.pl.offers.changed()
+}
+
+// drop deletes a VirtualNode.
+func (w *world) drop(z *wrappers.Zone) {
+	w.Helper()
+	if err := w.pl.offers.store.Delete(z.Obj()); err != nil {
+		w.Fatal(err)
+	}
+	w.pl.offers.changed()
 }
 
 // pods makes the snapshot show these pods, on the nodes of both zones and an ECS node.

@@ -1,14 +1,19 @@
 package virtualnode
 
 import (
+	"cmp"
 	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/offer"
@@ -18,7 +23,12 @@ import (
 type Offers struct {
 	logger klog.Logger
 	handle fwk.Handle
-	// catalog is what the VirtualNodes say, replaced as a whole when one changes.
+	// store has the VirtualNodes, and synced tells whether it has been filled once.
+	store  cache.Store
+	synced func() bool
+	// building is held while a catalog is made. Only computation happens under it (R11).
+	building sync.Mutex
+	// catalog is what the VirtualNodes say, replaced as a whole when one changes; nil before it was made once.
 	catalog atomic.Pointer[catalog]
 	waiters *waiters
 	// As returns a bound or assumed pod as its unit will have it once the binding has come back, with the unit's annotations. The ResourcePolicy plugin
@@ -45,39 +55,75 @@ type catalog struct {
 
 // NewOffers returns an Offers that knows of no virtual node until its New has been called.
 func NewOffers() *Offers {
-	o := &Offers{counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, waiters: newWaiters()}
-	o.catalog.Store(&catalog{})
-	return o
+	return &Offers{
+		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, waiters: newWaiters(), store: cache.NewStore(cache.MetaNamespaceKeyFunc),
+		synced: func() bool { return false },
+	}
 }
 
 func (o *Offers) setUp(logger klog.Logger, handle fwk.Handle) {
 	o.logger, o.handle = logger, handle
 }
 
-// empty tells whether no VirtualNode is known.
-func (o *Offers) empty() bool { return len(o.catalog.Load().nodes) == 0 }
+// current returns what the VirtualNodes say. The first time it reads the informer's store, which is complete before the handlers have been told of all.
+func (o *Offers) current() *catalog {
+	if c := o.catalog.Load(); c != nil {
+		return c
+	}
+	if !o.synced() {
+		return &catalog{}
+	}
+	o.rebuild(time.Now())
+	return o.catalog.Load()
+}
 
-// with returns the catalog with the offer of a node replaced; nil removes it.
-func (c *catalog) with(name string, node *offer.Node) *catalog {
-	next := &catalog{nodes: maps.Clone(c.nodes), quotas: map[string]int64{}, version: c.version + 1}
-	if next.nodes == nil {
-		next.nodes = map[string]*offer.Node{}
+// rebuild publishes what the VirtualNodes say now. It returns true when one offers more than before.
+func (o *Offers) rebuild(now time.Time) bool {
+	o.building.Lock()
+	defer o.building.Unlock()
+	before := o.catalog.Load()
+	if before == nil {
+		before = &catalog{}
 	}
-	if delete(next.nodes, name); node != nil {
-		next.nodes[name] = node
+	next := newCatalog(o.store.List(), before.version+1)
+	better := false
+	for name, node := range next.nodes {
+		better = better || node.BetterThan(before.nodes[name], now)
 	}
+	for name := range before.nodes {
+		better = better || next.nodes[name] == nil // A node that nobody describes takes any pod.
+	}
+	o.catalog.Store(next)
+	return better
+}
+
+// newCatalog returns what these VirtualNodes say. If two describe one node the older one does, then the first by name.
+func newCatalog(objects []any, version int64) *catalog {
+	c := &catalog{nodes: map[string]*offer.Node{}, quotas: map[string]int64{}, version: version}
+	all := make([]*eciv1alpha1.VirtualNode, 0, len(objects))
+	for _, obj := range objects {
+		all = append(all, obj.(*eciv1alpha1.VirtualNode))
+	}
+	slices.SortFunc(all, func(a, b *eciv1alpha1.VirtualNode) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
 	read := map[string]time.Time{}
-	for _, n := range next.nodes {
-		if quota, at := n.Quota(); at.After(read[n.Account]) || next.quotas[n.Account] == 0 && !at.Before(read[n.Account]) {
-			next.quotas[n.Account], read[n.Account] = quota, at
+	for _, vn := range all {
+		node := offer.New(vn)
+		if node == nil || c.nodes[node.Name] != nil {
+			continue
+		}
+		c.nodes[node.Name] = node
+		if quota, at := node.Quota(); read[node.Account].IsZero() || at.After(read[node.Account]) {
+			c.quotas[node.Account], read[node.Account] = quota, at
 		}
 	}
-	return next
+	return c
 }
 
 // Follow brings what pods hold up to date with the snapshot of this cycle. It costs a look-up for each virtual node.
 func (o *Offers) Follow(state fwk.CycleState) {
-	current := o.catalog.Load()
+	current := o.current()
 	if len(current.nodes) == 0 {
 		return
 	}

@@ -144,11 +144,11 @@ func TestWaiters(t *testing.T) {
 		before := zone(zoneJ, "1")
 		w := newWorld(t, before)
 		refuse(w, billed("p"))
-		w.pl.offers.changed(before.Obj(), zone(zoneJ, "1").Obj())
+		w.say(zone(zoneJ, "1"))
 		w.expect()
-		w.pl.offers.changed(before.Obj(), zone(zoneJ, "2").Obj())
+		w.say(zone(zoneJ, "2"))
 		w.expect("p")
-		w.pl.offers.changed(before.Obj(), zone(zoneJ, "3").Obj())
+		w.say(zone(zoneJ, "3"))
 		w.expect() // They are woken once; their next attempt says whether they wait again.
 	})
 	t.Run("are woken when more was offered meanwhile", func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestWaiters(t *testing.T) {
 		pod := billed("p")
 		state := w.begin(pod)
 		w.filter(state, pod, nodeJ)
-		w.pl.offers.changed(before.Obj(), zone(zoneJ, "2").Obj())
+		w.say(zone(zoneJ, "2"))
 		w.pl.PostFilter(t.Context(), state, pod.Obj(), nil)
 		w.expect("p")
 	})
@@ -165,16 +165,16 @@ func TestWaiters(t *testing.T) {
 		before := zone(zoneJ, "1")
 		w := newWorld(t, before)
 		refuse(w, billed("p"))
-		w.pl.offers.changed(before.Obj(), nil)
+		w.drop(before)
 		w.expect("p")
-		if !w.pl.offers.empty() {
+		if w.pl.offers.Describes(nodeJ) {
 			t.Error("the offer is still known")
 		}
 	})
 	t.Run("are woken when a stock-out lets one try again", func(t *testing.T) {
 		w := newWorld(t, soldOut(zone(zoneJ, "100"), "2-4Gi", time.Hour))
 		refuse(w, billed("p"))
-		if timer := w.pl.offers.waiters.reopens[zoneJ]; timer == nil || !timer.Stop() {
+		if timer := w.pl.offers.waiters.reopens; timer == nil || !timer.Stop() {
 			t.Error("no timer runs")
 		}
 	})
@@ -193,7 +193,7 @@ func TestWaiters(t *testing.T) {
 		pod := billed("p")
 		refuse(w, pod)
 		w.pl.offers.podUpdated(pod.Obj(), billed("p").Node("ecs").Obj())
-		w.pl.offers.changed(before.Obj(), zone(zoneJ, "2").Obj())
+		w.say(zone(zoneJ, "2"))
 		w.expect()
 	})
 	t.Run("are none when the taint alone refused", func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestWaiters(t *testing.T) {
 		Tolerate(state, nil)
 		w.filter(state, pod, nodeJ)
 		w.pl.PostFilter(t.Context(), state, pod.Obj(), nil)
-		w.pl.offers.changed(before.Obj(), zone(zoneJ, "2").Obj())
+		w.say(zone(zoneJ, "2"))
 		w.expect()
 	})
 }
@@ -221,7 +221,7 @@ func (w *world) expect(names ...string) {
 func TestQuotaIsTheNewest(t *testing.T) {
 	now := time.Now()
 	w := newWorld(t, zone(zoneJ, "4").Quota("4").Fresh(now), zone(zoneK, "4").Quota("8").Fresh(now.Add(-time.Second)))
-	if got := w.pl.offers.catalog.Load().quotas[wrappers.MakeZone(zoneJ).Obj().Account()]; got != 4000 {
+	if got := w.pl.offers.current().quotas[wrappers.MakeZone(zoneJ).Obj().Account()]; got != 4000 {
 		t.Errorf("quota = %d, want the one that was read last", got)
 	}
 }
@@ -231,9 +231,21 @@ func TestTwoVirtualNodesOfOneName(t *testing.T) {
 	second.Name = "second"
 	second.Status.Conditions = append(second.Status.Conditions, metav1Condition(eciv1alpha1.ConditionReady, eciv1alpha1.ReasonNodeNameTaken))
 	w := newWorld(t, first, second)
-	w.pl.offers.changed(second.Obj(), nil)
-	if w.pl.offers.empty() {
+	w.drop(second)
+	if !w.pl.offers.Describes(nodeJ) {
 		t.Error("the offer went with a VirtualNode that had none")
+	}
+}
+
+// TestTheFirstCycleKnowsAll checks that no pod is placed before all VirtualNodes are known: handlers run in goroutines of their own.
+func TestTheFirstCycleKnowsAll(t *testing.T) {
+	w := newWorld(t)
+	if err := w.pl.offers.store.Add(zone(zoneJ, "1").Obj()); err != nil {
+		t.Fatal(err)
+	}
+	w.pl.offers.synced = func() bool { return true }
+	if status := w.filter(w.begin(billed("p")), billed("p"), nodeJ); status.Code() != fwk.Unschedulable {
+		t.Errorf("status %v: the VirtualNode is not known", status)
 	}
 }
 
@@ -269,7 +281,8 @@ func TestSignPod(t *testing.T) {
 
 func BenchmarkFilterOrdinaryNode(b *testing.B) {
 	offers := NewOffers()
-	offers.changed(nil, zone(zoneJ, "1000").Obj())
+	_ = offers.store.Add(zone(zoneJ, "1000").Obj())
+	offers.changed()
 	pl, state, pod := &VirtualNode{offers: offers}, framework.NewCycleState(), billed("p").Obj()
 	state.Write(askingKey, &cycle{asking: offers.Ask(pod, nil)})
 	info := framework.NewNodeInfo()

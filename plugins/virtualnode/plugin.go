@@ -68,7 +68,7 @@ func (*VirtualNode) Name() string { return Name }
 // SignPod signs what the result of Filter depends on for a pod that does not tolerate virtual nodes. Others are refused: what they get depends on counts
 // that every placement changes. Governed pods are refused by the ResourcePolicy plugin.
 func (pl *VirtualNode) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.SignFragment, *fwk.Status) {
-	if len(pod.Spec.Tolerations) > 0 && !pl.offers.empty() {
+	if len(pod.Spec.Tolerations) > 0 {
 		for i := range pod.Spec.Tolerations {
 			if key := pod.Spec.Tolerations[i].Key; key == "" || key == eciv1alpha1.TaintProvider || key == eciv1alpha1.LabelVNode {
 				return nil, fwk.NewStatus(fwk.Unschedulable, "pods for virtual nodes are placed one by one")

@@ -15,7 +15,7 @@ const (
 
 	// stockScore is what stock that is not low is worth; the rest is the price's.
 	stockScore = 60
-	priceScore = int64(fwk.MaxNodeScore) - stockScore
+	priceScore = fwk.MaxNodeScore - stockScore
 )
 
 // scores are those of a cycle by node. Immutable.

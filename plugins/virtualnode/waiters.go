@@ -10,9 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
-
-	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
-	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
 // eciAnnotations is how the annotations begin by which a pod tells ECI what it wants.
@@ -24,13 +21,11 @@ type waiters struct {
 	pods map[types.UID]*corev1.Pod
 	// version is that of the catalog by which pods were woken last.
 	version int64
-	// reopens are the timers that wake pods when a stock-out lets one try again, by VirtualNode.
-	reopens map[string]*time.Timer
+	// reopens wakes pods when the next stock-out lets one try again; nil when there is none.
+	reopens *time.Timer
 }
 
-func newWaiters() *waiters {
-	return &waiters{pods: map[types.UID]*corev1.Pod{}, reopens: map[string]*time.Timer{}}
-}
+func newWaiters() *waiters { return &waiters{pods: map[types.UID]*corev1.Pod{}} }
 
 // Wait notes that virtual nodes refused a pod. If more has been offered since the cycle began the pod is woken at once.
 func (o *Offers) Wait(a *Asking, pod *corev1.Pod) {
@@ -55,7 +50,7 @@ func (o *Offers) wake() {
 		waiting[string(uid)] = pod
 	}
 	clear(w.pods)
-	w.version = o.catalog.Load().version
+	w.version = o.current().version
 	w.mu.Unlock()
 	if len(waiting) > 0 {
 		o.handle.Activate(o.logger, waiting)
@@ -64,19 +59,11 @@ func (o *Offers) wake() {
 
 // watch follows the VirtualNodes, and the pods that wait.
 func (o *Offers) watch(informer, pods cache.SharedIndexInformer) error {
+	o.store, o.synced = informer.GetStore(), informer.HasSynced
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { o.changed(nil, obj.(*eciv1alpha1.VirtualNode)) },
-		UpdateFunc: func(before, after any) {
-			o.changed(before.(*eciv1alpha1.VirtualNode), after.(*eciv1alpha1.VirtualNode))
-		},
-		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = gone.Obj
-			}
-			if vn, ok := obj.(*eciv1alpha1.VirtualNode); ok {
-				o.changed(vn, nil)
-			}
-		},
+		AddFunc:    func(any) { o.changed() },
+		UpdateFunc: func(any, any) { o.changed() },
+		DeleteFunc: func(any) { o.changed() },
 	})
 	if err != nil {
 		return fmt.Errorf("adding a handler for VirtualNodes: %w", err)
@@ -95,52 +82,35 @@ func (o *Offers) watch(informer, pods cache.SharedIndexInformer) error {
 	return nil
 }
 
-// changed publishes what a VirtualNode says now, and wakes the pods that wait when it offers more than before.
-func (o *Offers) changed(before, after *eciv1alpha1.VirtualNode) {
-	current, now := o.catalog.Load(), time.Now()
-	next := current
-	var node *offer.Node
-	if after != nil {
-		node = offer.New(after)
-	}
-	better := false
-	if before != nil && (node == nil || before.NodeName() != node.Name) && o.describes(current, before) {
-		next, better = next.with(before.NodeName(), nil), true
-	}
-	if node != nil {
-		better = better || node.BetterThan(current.nodes[node.Name], now)
-		next = next.with(node.Name, node)
-	}
-	o.catalog.Store(next)
-	o.reopenLater(before, after, node, now)
+// changed publishes what the VirtualNodes say now, and wakes the pods that wait when they offer more than before.
+func (o *Offers) changed() {
+	now := time.Now()
+	better := o.rebuild(now)
+	o.reopenLater(now)
 	if better {
 		o.wake()
 	}
 }
 
-// describes tells whether the catalog's offer for a node is that of the VirtualNode.
-func (o *Offers) describes(current *catalog, vn *eciv1alpha1.VirtualNode) bool {
-	return offer.New(vn) != nil && current.nodes[vn.NodeName()] != nil
-}
-
-// reopenLater wakes the pods that wait when the next stock-out of a VirtualNode lets one try again.
-func (o *Offers) reopenLater(before, after *eciv1alpha1.VirtualNode, node *offer.Node, now time.Time) {
+// reopenLater wakes the pods that wait when the next stock-out lets one try again.
+func (o *Offers) reopenLater(now time.Time) {
+	var next time.Time
+	for _, node := range o.current().nodes {
+		if at := node.Reopens(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
 	w := o.waiters
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, vn := range []*eciv1alpha1.VirtualNode{before, after} {
-		if vn != nil && w.reopens[vn.Name] != nil {
-			w.reopens[vn.Name].Stop()
-			delete(w.reopens, vn.Name)
-		}
+	if w.reopens != nil {
+		w.reopens.Stop()
+		w.reopens = nil
 	}
-	if node == nil {
-		return
-	}
-	if at := node.Reopens(now); !at.IsZero() {
-		w.reopens[after.Name] = time.AfterFunc(at.Sub(now), func() {
+	if !next.IsZero() {
+		w.reopens = time.AfterFunc(next.Sub(now), func() {
 			o.wake()
-			o.reopenLater(nil, after, node, time.Now())
+			o.reopenLater(time.Now())
 		})
 	}
 }

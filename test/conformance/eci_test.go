@@ -201,6 +201,32 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 		Expect(w.UnitOf(waits)).To(Equal("ecs"))
 	})
 
+	It("is asked for with the annotations that the unit writes", func() {
+		vn := createZone(wrappers.MakeZone(zoneJ).Limit("cpu", "8"))
+		w = harness.NewWorld()
+		w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI().PodAnnotation(ecispec.AnnotationUseSpecs, "4-8Gi")))
+		for range 3 {
+			w.Create(w.Pod().Request("cpu", "1"))
+		}
+		w.Settles(map[string]int{"": 2, "waiting": 1})
+		w.WaitsWith(w.Create(w.Pod().Request("cpu", "1")), "unit 0 (eci): cn-beijing-j: spec.limits.cpu leaves no room for 4-8Gi")
+		Eventually(func() string { return vnStatus(vn).LimitedBy }).Should(Equal("spec.limits.cpu: 8"))
+	})
+
+	It("is preempted for, in what is billed", func() {
+		createZone(wrappers.MakeZone(zoneJ).Limit("memory", "8Gi"))
+		begin()
+		priorityClass(high, 1000)
+		w.Place(w.Pod().Class(high))
+		small := func() *wrappers.Pod { return w.Pod().Request("memory", "2.5Gi").NoGrace() } // billed as 2-4Gi
+		first, second := w.Create(small()), w.Create(small())
+		for _, p := range []*corev1.Pod{first, second} {
+			Expect(zoneOf(w, p)).To(Equal(zoneJ))
+		}
+		Expect(zoneOf(w, w.Create(small().Class(high)))).To(Equal(zoneJ))
+		Expect([]bool{gone(first)(), gone(second)()}).To(ConsistOf(true, false))
+	})
+
 	It("says which annotation of a pod cannot be read, and looks again when it is edited", func(ctx SpecContext) {
 		createZone(wrappers.MakeZone(zoneJ))
 		begin()

@@ -58,16 +58,18 @@ var _ = Describe("Order of the units (R2, R5)", func() {
 	It("goes on to the next unit when other filters refuse every node of the unit", func() {
 		w.Node(wrappers.MakeNode("a").Label("unit", "first").Capacity(corev1.ResourceCPU, "64"))
 		w.Node(wrappers.MakeNode("b").Label("unit", "second").Capacity(corev1.ResourceCPU, "64"))
+		w.Node(wrappers.MakeNode("c").Label("unit", "third").Capacity(corev1.ResourceCPU, "64"))
 		w.VirtualNode()
-		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")).Unit(w.ECI()))
+		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")).Unit(w.ECI()).Unit(w.ECS("third")))
 		Expect(w.Place(w.Pod().HostPort(8080))).To(Equal("first"))
 		Expect(w.Place(w.Pod().HostPort(8080))).To(Equal("second"))
-		Expect(w.Place(w.Pod().HostPort(8080))).To(Equal("eci"))
+		Expect(w.Place(w.Pod().HostPort(8080))).To(Equal("third"))
 		By("and looks at the first unit again for the next pod")
 		Expect(w.Place(w.Pod())).To(Equal("first"))
 		By("and says so when no unit is left")
 		last := w.Create(w.Pod().HostPort(8080))
-		Eventually(func() string { return w.Waits(last) }).Should(ContainSubstring("unit 2 (eci, pool=" + w.Namespace + "): no node passes all filters"))
+		Eventually(func() string { return w.Waits(last) }).Should(ContainSubstring(fmt.Sprintf(
+			"unit 2 (eci, pool=%[1]s): ECI cannot run pods with hostPort 8080 (container main); unit 3 (ecs, pool=%[1]s, unit=third): no node passes all filters", w.Namespace)))
 	})
 
 	It("passes over units whose nodes are cordoned, tainted or not wanted by the pod", func() {

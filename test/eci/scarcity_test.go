@@ -142,10 +142,18 @@ func refusals() int64 {
 // perMinute measures the calls of Spillway's controller for a while. The cluster of these tests asks more often than by default.
 func perMinute(when string) float64 {
 	GinkgoHelper()
-	const window = 20 * time.Second
-	// What was asked while pods came is over by then.
+	const (
+		// settles is how long new container groups are listed as changes.
+		settles = 15 * time.Second
+		window  = 20 * time.Second
+	)
+	wait := func(d time.Duration) {
+		begin := time.Now()
+		Eventually(func() time.Duration { return time.Since(begin) }).Should(BeNumerically(">", d))
+	}
+	wait(settles)
 	before, begin := reads(), time.Now()
-	Eventually(func() time.Duration { return time.Since(begin) }).Should(BeNumerically(">", window))
+	wait(window)
 	return sayCalls(when, before, time.Since(begin))
 }
 

@@ -92,7 +92,9 @@ func (a *api) call(ctx context.Context, action string, q query) (map[string]any,
 	for key, value := range q {
 		request.Query[key] = dara.String(value)
 	}
-	result, err := a.openapi.CallApiWithCtx(ctx, params, request, &dara.RuntimeOptions{})
+	// Each call changes the client.
+	client := *a.openapi
+	result, err := client.CallApiWithCtx(ctx, params, request, &dara.RuntimeOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("calling %s: %w", action, explain(err))
 	}

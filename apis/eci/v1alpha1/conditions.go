@@ -69,6 +69,7 @@ const (
 const (
 	// ReasonPodMoved is the reason of the event on a pod that ECI refused and that is evicted to be placed again.
 	ReasonPodMoved = "ECIRefused"
-	// ReasonPodStays is the reason of the event on a pod that ECI refused and that cannot be placed again, because nothing would create it anew.
+	// ReasonPodStays is the reason of the event on a pod that ECI refused and that cannot be placed again, because nothing
+	// would create it anew, or because its Job would fail by it.
 	ReasonPodStays = "ECIRefusedStays"
 )
