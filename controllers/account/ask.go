@@ -19,8 +19,12 @@ const (
 	// zonesAge is how long the list of zones is good, and priceAge how long a price is.
 	zonesAge = 10 * time.Minute
 	priceAge = time.Hour
-	// mostSpecs is how many specifications the stock is asked of: those that most pods ask for.
+	// unpricedFor is how long a price is not asked for again that ECI did not tell.
+	unpricedFor = 10 * time.Minute
+	// mostSpecs is how many specifications the stock is asked of: those that most pods ask for; and mostTypes of how many instance types the price is, which
+	// is the CRD's limit.
 	mostSpecs = 16
+	mostTypes = 64
 )
 
 // ErrRegionUnknown is a region that ECI does not have.
@@ -33,6 +37,10 @@ type memory struct {
 	zones   []string
 	zonesAt time.Time
 	reading Reading
+	// types are the instance types whose price is asked for.
+	types []ecispec.Spec
+	// unpriced are when ECI did not tell the price of an instance type in a zone, by "zone type".
+	unpriced map[string]time.Time
 }
 
 // question is what the VirtualNodes of an account need to know.
@@ -40,7 +48,8 @@ type question struct {
 	region    string
 	zones     []string
 	vSwitches []string
-	specs     []ecispec.Spec
+	// specs are those whose stock is asked for.
+	specs []ecispec.Spec
 }
 
 // newQuestion returns the question of the VirtualNodes of one account.
@@ -60,12 +69,14 @@ func newQuestion(nodes []*v1alpha1.VirtualNode, specs []ecispec.Spec) question {
 func (c *Controller) ask(ctx context.Context, client eci.Client, m *memory, q *question) Reading {
 	next := m.reading
 	begin := c.options.Clock.Now()
-	if next.Failure = c.askCapacity(ctx, client, m, q, &next); next.Failure != nil {
+	if err := c.askCapacity(ctx, client, m, q, &next); err != nil {
+		next = m.reading
+		next.Failure = err
 		return next
 	}
-	next.At, next.Zones = begin, m.zones
+	next.Failure, next.At, next.Zones, next.asked = nil, begin, m.zones, *q
 	// Stock and prices are worth having, but the capacity is known without them.
-	if err := errors.Join(c.askStock(ctx, client, q, &next), c.askPrices(ctx, client, q, &next)); err != nil {
+	if err := errors.Join(c.askStock(ctx, client, q, &next), c.askPrices(ctx, client, m, q, &next)); err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("Asking ECI for stock and prices failed", "err", err)
 	}
 	return next
@@ -98,7 +109,9 @@ func (c *Controller) askZones(ctx context.Context, client eci.Client, m *memory,
 		return nil
 	}
 	regions, err := client.DescribeRegions(ctx)
-	if err != nil {
+	if err != nil && !m.zonesAt.IsZero() {
+		return nil // They hardly ever change.
+	} else if err != nil {
 		return err
 	}
 	var ids []string
@@ -155,52 +168,68 @@ func (c *Controller) askStock(ctx context.Context, client eci.Client, q *questio
 }
 
 // askPrices asks for the prices that are not known or too old: of vCPUs and memory by those of the default specification, and of each instance type.
-func (c *Controller) askPrices(ctx context.Context, client eci.Client, q *question, next *Reading) error {
-	all := maps.Clone(next.Prices)
-	if all == nil {
-		all = map[string]Prices{}
+func (c *Controller) askPrices(ctx context.Context, client eci.Client, m *memory, q *question, next *Reading) error {
+	next.Prices = maps.Clone(next.Prices)
+	if next.Prices == nil {
+		next.Prices = map[string]Prices{}
 	}
-	next.Prices = all
+	var failed []error
 	for _, zone := range q.zones {
 		if !slices.Contains(next.Zones, zone) {
 			continue
 		}
-		prices, err := c.zonePrices(ctx, client, eci.Zone{Region: q.region, ID: zone}, q.specs, all[zone])
+		prices, err := c.zonePrices(ctx, client, eci.Zone{Region: q.region, ID: zone}, next.Prices[zone])
 		if err != nil {
-			return fmt.Errorf("asking for prices in %s: %w", zone, err)
-		}
-		all[zone] = prices
-	}
-	return nil
-}
-
-func (c *Controller) zonePrices(ctx context.Context, client eci.Client, zone eci.Zone, specs []ecispec.Spec, known Prices) (Prices, error) {
-	next := known
-	if known.At.IsZero() || c.options.Clock.Since(known.At) >= priceAge {
-		at, spec := c.options.Clock.Now(), ecispec.Default()
-		price, err := client.DescribeContainerGroupPrice(ctx, zone, spec)
-		if err != nil {
-			return known, err
-		}
-		next = Prices{At: at, Currency: price.Currency, Rates: ecispec.Rates{
-			CPUSecond: price.CPUPerSecond / ecispec.Pico(spec.MilliCPU/1000), GiBSecond: price.MemoryPerSecond / ecispec.Pico(spec.Memory>>30),
-		}}
-	}
-	types := map[string]ecispec.Pico{}
-	for _, spec := range specs {
-		if spec.InstanceType == "" {
+			failed = append(failed, fmt.Errorf("asking for prices in %s: %w", zone, err))
 			continue
 		}
-		price, ok := next.Rates.InstanceTypes[spec.InstanceType]
-		if !ok {
-			answer, err := client.DescribeContainerGroupPrice(ctx, zone, spec)
-			if err != nil {
-				continue // A type that the zone does not sell has no price. The stock tells of it.
-			}
-			price = answer.PerSecond
-		}
-		types[spec.InstanceType] = price
+		prices.Rates.InstanceTypes = c.typePrices(ctx, client, m, eci.Zone{Region: q.region, ID: zone}, prices.Rates.InstanceTypes)
+		next.Prices[zone] = prices
 	}
-	next.Rates.InstanceTypes = types
-	return next, nil
+	return errors.Join(failed...)
+}
+
+// zonePrices returns the prices of a zone. When they are too old those of instance types are forgotten with them.
+func (c *Controller) zonePrices(ctx context.Context, client eci.Client, zone eci.Zone, known Prices) (Prices, error) {
+	if !known.At.IsZero() && c.options.Clock.Since(known.At) < priceAge {
+		return known, nil
+	}
+	at, spec := c.options.Clock.Now(), ecispec.Default()
+	price, err := client.DescribeContainerGroupPrice(ctx, zone, spec)
+	if err != nil {
+		return known, err
+	}
+	if price.CPUPerSecond <= 0 || price.MemoryPerSecond <= 0 {
+		return known, errors.New("ECI does not tell the prices of vCPUs and memory apart")
+	}
+	return Prices{At: at, Currency: price.Currency, Rates: ecispec.Rates{
+		CPUSecond: price.CPUPerSecond / ecispec.Pico(spec.MilliCPU/1000), GiBSecond: price.MemoryPerSecond / ecispec.Pico(spec.Memory>>30),
+	}}, nil
+}
+
+// typePrices returns the prices of instance types. Those that ECI does not tell, for example because the zone does not sell the type, are asked for again
+// after a while.
+func (c *Controller) typePrices(ctx context.Context, client eci.Client, m *memory, zone eci.Zone, known map[string]ecispec.Pico) map[string]ecispec.Pico {
+	prices := map[string]ecispec.Pico{}
+	for _, spec := range m.types {
+		if price, ok := known[spec.InstanceType]; ok {
+			prices[spec.InstanceType] = price
+			continue
+		}
+		key := zone.ID + " " + spec.InstanceType
+		if at, failed := m.unpriced[key]; failed && c.options.Clock.Since(at) < unpricedFor {
+			continue
+		}
+		delete(m.unpriced, key)
+		price, err := client.DescribeContainerGroupPrice(ctx, zone, spec)
+		if err != nil {
+			if m.unpriced == nil {
+				m.unpriced = map[string]time.Time{}
+			}
+			m.unpriced[key] = c.options.Clock.Now()
+			continue
+		}
+		prices[spec.InstanceType] = price.PerSecond
+	}
+	return prices
 }

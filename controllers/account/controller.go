@@ -108,6 +108,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 
 // +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get,namespace=spillway-system
 
 // Reconcile asks ECI about one account, and comes back for it after the refresh interval.
@@ -121,11 +122,12 @@ func (c *Controller) Reconcile(ctx context.Context, account string) (ctrl.Result
 		c.forget(account)
 		return ctrl.Result{}, nil
 	}
-	specs, err := c.inUse(ctx, nodes)
+	specs, types, err := c.inUse(ctx, nodes)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	m := c.memory(account)
+	m.types = types
 	patience, cancel := context.WithTimeout(ctx, max(c.options.RefreshInterval, leastPatience))
 	defer cancel()
 	q := newQuestion(nodes, specs)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	schedulingv1alpha1 "github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/podindex"
 	"github.com/spillway-k8s/spillway/pkg/eci"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
@@ -25,8 +27,12 @@ import (
 
 // cloud is an ECI that answers at once.
 type cloud struct {
+	// mu guards calls: all groups are listed in a goroutine.
+	mu    sync.Mutex
 	calls []string
 	usage eci.Usage
+	// cpuPrice is added to the price of vCPUs.
+	cpuPrice ecispec.Pico
 	// groups exist now, changed are those that have changed lately.
 	groups, changed []eci.GroupStatus
 	// onUsage is called when the usage is asked for.
@@ -39,6 +45,8 @@ type cloud struct {
 var _ eci.Client = &cloud{}
 
 func (c *cloud) call(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.calls = append(c.calls, name)
 	if c.failing == "" || c.failing == name {
 		return c.err
@@ -62,7 +70,7 @@ func (c *cloud) DescribeAvailableResource(_ context.Context, _ string, spec ecis
 }
 
 func (c *cloud) DescribeContainerGroupPrice(_ context.Context, _ eci.Zone, spec ecispec.Spec) (eci.Price, error) {
-	return eci.Price{Currency: "CNY", PerSecond: 7, CPUPerSecond: 200, MemoryPerSecond: 400}, c.call("DescribeContainerGroupPrice " + spec.String())
+	return eci.Price{Currency: "CNY", PerSecond: 7, CPUPerSecond: 200 + c.cpuPrice, MemoryPerSecond: 400}, c.call("DescribeContainerGroupPrice " + spec.String())
 }
 
 func (c *cloud) DescribeContainerGroupStatus(_ context.Context, _ string, since time.Duration) ([]eci.GroupStatus, error) {
@@ -98,8 +106,13 @@ const accountName = "cn-beijing Secret eci-credentials"
 
 func newScene(t *testing.T, objects ...client.Object) *scene {
 	t.Helper()
+	return newSceneWith(t, &cloud{usage: eci.Usage{MaxMilliCPU: 1000}}, objects...)
+}
+
+func newSceneWith(t *testing.T, asked *cloud, objects ...client.Object) *scene {
+	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme, schedulingv1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +121,7 @@ func newScene(t *testing.T, objects ...client.Object) *scene {
 		keyAccessKeyID: []byte("id"), keyAccessKeySecret: []byte("secret"),
 	}}
 	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, secret)...).WithIndex(&corev1.Pod{}, podindex.Field, podindex.NodeOf).Build()
-	s := &scene{T: t, cloud: &cloud{usage: eci.Usage{MaxMilliCPU: 1000}}, clock: testingclock.NewFakePassiveClock(time.Unix(1_800_000_000, 0))}
+	s := &scene{T: t, cloud: asked, clock: testingclock.NewFakePassiveClock(time.Unix(1_800_000_000, 0))}
 	s.ctrl = New(api, api, Options{
 		Namespace: "spillway-system", SchedulerName: wrappers.SchedulerName, RefreshInterval: 10 * time.Second, StockInterval: 30 * time.Second, Clock: s.clock,
 		NewClient: func(config eci.Config) (eci.Client, error) {
@@ -123,7 +136,9 @@ func newScene(t *testing.T, objects ...client.Object) *scene {
 func (s *scene) refresh(after time.Duration) (*Reading, []string) {
 	s.Helper()
 	s.clock.SetTime(s.clock.Now().Add(after))
+	s.cloud.mu.Lock()
 	s.cloud.calls = nil
+	s.cloud.mu.Unlock()
 	result, err := s.ctrl.Reconcile(s.Context(), accountName)
 	if err != nil {
 		s.Fatal(err)
@@ -131,7 +146,9 @@ func (s *scene) refresh(after time.Duration) (*Reading, []string) {
 	if result.RequeueAfter != 10*time.Second {
 		s.Errorf("comes back after %v", result.RequeueAfter)
 	}
-	return s.ctrl.Readings().Get(accountName), s.cloud.calls
+	s.cloud.mu.Lock()
+	defer s.cloud.mu.Unlock()
+	return s.ctrl.Readings().Get(accountName), slices.Clone(s.cloud.calls)
 }
 
 func (s *scene) wantCalls(got []string, want ...string) {
@@ -150,7 +167,7 @@ func TestCallsOfARefresh(t *testing.T) {
 		billed("typed").Annotation(ecispec.AnnotationUseSpecs, "ecs.c6.large").Node("virtual-kubelet-cn-beijing-j").Obj(),
 		billed("other").Request("cpu", "8").Scheduler("default-scheduler").Obj())
 	reading, calls := s.refresh(0)
-	s.wantCalls(calls, "DescribeRegions", "DescribeContainerGroupStatus all", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s",
+	s.wantCalls(calls, "DescribeRegions", "DescribeContainerGroupStatus all", "DescribeContainerGroupStatus 10s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s",
 		"DescribeAvailableResource 2-4Gi", "DescribeAvailableResource ecs.c6.large", "DescribeContainerGroupPrice 2-4Gi", "DescribeContainerGroupPrice ecs.c6.large")
 	if reading.Failure != nil || !reading.At.Equal(s.clock.Now()) {
 		t.Errorf("reading at %v: %v", reading.At, reading.Failure)
@@ -172,6 +189,8 @@ func TestCallsOfARefresh(t *testing.T) {
 	s.wantCalls(calls, "DescribeContainerGroupStatus 30s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s",
 		"DescribeAvailableResource 2-4Gi", "DescribeAvailableResource ecs.c6.large")
 	_, calls = s.refresh(time.Hour)
+	_, more := s.refresh(time.Second) // All groups are listed beside the refresh.
+	calls = append(calls, more...)
 	if !slices.Contains(calls, "DescribeRegions") || !slices.Contains(calls, "DescribeContainerGroupStatus all") || !slices.Contains(calls, "DescribeContainerGroupPrice 2-4Gi") {
 		t.Errorf("after an hour all is asked again: %v", calls)
 	}
@@ -214,7 +233,10 @@ func TestGroupsAreThoseBeforeAndAfterTheUsage(t *testing.T) {
 		s.cloud.changed = []eci.GroupStatus{group("ends", "Succeeded"), group("comes", "Running"), group("waits", "Pending")}
 	}
 	reading, _ := s.refresh(0)
-	has := func(name string) bool { return reading.Groups.Has(wrappers.MakePod(name).Obj()) }
+	has := func(name string) bool {
+		id, ok := reading.Groups.Of(wrappers.MakePod(name).Annotation(v1alpha1.AnnotationInstanceID, name).Obj())
+		return ok && id == name
+	}
 	for name, want := range map[string]bool{"stays": true, "ends": false, "comes": false, "waits": false} {
 		if has(name) != want {
 			t.Errorf("%s is certain to be in the usage: %v, want %v", name, !want, want)
@@ -228,9 +250,49 @@ func TestGroupsAreThoseBeforeAndAfterTheUsage(t *testing.T) {
 			t.Errorf("next time: %s is certain to be in the usage: %v, want %v", name, !want, want)
 		}
 	}
-	withID := wrappers.MakePod("stays").Annotation(v1alpha1.AnnotationInstanceID, "another").Obj()
-	if reading.Groups.Has(withID) {
-		t.Error("a pod of the same name with another instance is taken for the one before")
+}
+
+func TestGroupsOfAPod(t *testing.T) {
+	group := func(id, namespace, name string) eci.GroupStatus {
+		return eci.GroupStatus{ID: id, Namespace: namespace, Name: name, Status: "Running"}
+	}
+	groups := NewGroups(group("eci-1", "default", "web-0"), group("eci-2", "default", "default-web-1"), group("eci-3", "other", "web-0"))
+	cases := map[string]struct {
+		pod  *wrappers.Pod
+		want bool
+	}{
+		"by ID and name":                     {wrappers.MakePod("web-0").Annotation(v1alpha1.AnnotationInstanceID, "eci-1"), true},
+		"named behind its namespace":         {wrappers.MakePod("web-1").Annotation(v1alpha1.AnnotationInstanceID, "eci-2"), true},
+		"by name alone":                      {wrappers.MakePod("web-0"), false},
+		"the ID of another pod":              {wrappers.MakePod("forger").Annotation(v1alpha1.AnnotationInstanceID, "eci-1"), false},
+		"the ID of a pod elsewhere":          {wrappers.MakePod("web-0").Annotation(v1alpha1.AnnotationInstanceID, "eci-3"), false},
+		"a pod of that name before this one": {wrappers.MakePod("web-0").Annotation(v1alpha1.AnnotationInstanceID, "eci-9"), false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if _, got := groups.Of(tc.pod.Obj()); got != tc.want {
+				t.Errorf("is one of them: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestAllGroupsAreListedBesideTheRefresh checks that a list that takes long, or fails, delays no reading.
+func TestAllGroupsAreListedBesideTheRefresh(t *testing.T) {
+	s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
+	s.cloud.groups = []eci.GroupStatus{{ID: "a", Namespace: "default", Name: "a", Status: "Running"}}
+	s.cloud.err, s.cloud.failing = &eci.Error{Class: eci.ClassServer}, "DescribeContainerGroupStatus all"
+	reading, _ := s.refresh(0)
+	if reading.Failure != nil || len(reading.Groups) != 0 {
+		t.Errorf("without the list: %v, groups %v", reading.Failure, reading.Groups)
+	}
+	s.cloud.err = nil
+	deadline := time.Now().Add(10 * time.Second)
+	for len(reading.Groups) == 0 && time.Now().Before(deadline) {
+		reading, _ = s.refresh(time.Minute)
+	}
+	if len(reading.Groups) != 1 {
+		t.Errorf("groups %v after the list has succeeded", reading.Groups)
 	}
 }
 
@@ -245,9 +307,50 @@ func TestAFailureKeepsWhatIsKnown(t *testing.T) {
 			t.Errorf("reading of %v, usage %v: %v", reading.At, reading.Usage, reading.Failure)
 		}
 	}
+	s.cloud.failing = "DescribeRegions"
+	if reading, _ := s.refresh(time.Hour); reading.Failure != nil {
+		t.Errorf("without a new list of zones: %v", reading.Failure)
+	}
 	s.cloud.failing = "DescribeContainerGroupPrice 2-4Gi"
 	if reading, _ := s.refresh(2 * time.Hour); reading.Failure != nil || reading.Prices["cn-beijing-j"].Currency != "CNY" {
 		t.Errorf("without a new price: %v, %+v", reading.Failure, reading.Prices)
+	}
+}
+
+func TestPrices(t *testing.T) {
+	s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj(), wrappers.MakePolicy("p").Unit(wrappers.ECI().PodAnnotation(ecispec.AnnotationUseSpecs, "ecs.c6.large")).Obj())
+	s.cloud.err, s.cloud.failing = &eci.Error{Class: eci.ClassNotFound}, "DescribeContainerGroupPrice ecs.c6.large"
+	asked := func(after time.Duration) bool {
+		_, calls := s.refresh(after)
+		return slices.Contains(calls, "DescribeContainerGroupPrice ecs.c6.large")
+	}
+	if !asked(0) || asked(10*time.Second) || !asked(unpricedFor) {
+		t.Error("a price that ECI does not tell is asked for at first, not at every refresh, and again after a while")
+	}
+	s.cloud.err = nil
+	if reading, _ := s.refresh(2 * unpricedFor); reading.Prices["cn-beijing-j"].Rates.InstanceTypes["ecs.c6.large"] != 7 {
+		t.Errorf("prices %+v", reading.Prices)
+	}
+	s.cloud.cpuPrice = -200
+	if reading, _ := newSceneWith(t, s.cloud, wrappers.MakeZone("cn-beijing-j").Obj()).refresh(0); len(reading.Prices) != 0 || reading.Failure != nil {
+		t.Errorf("prices that are not itemised: %+v, %v", reading.Prices, reading.Failure)
+	}
+}
+
+func TestCovers(t *testing.T) {
+	reading := NewReading(wrappers.MakeZone("cn-beijing-j").VSwitch("vsw-a").Obj(), Reading{})
+	for name, tc := range map[string]struct {
+		zone *wrappers.Zone
+		want bool
+	}{
+		"the same":        {wrappers.MakeZone("cn-beijing-j").VSwitch("vsw-a"), true},
+		"less":            {wrappers.MakeZone("cn-beijing-j"), true},
+		"another vSwitch": {wrappers.MakeZone("cn-beijing-j").VSwitch("vsw-b"), false},
+		"another zone":    {wrappers.MakeZone("cn-beijing-k"), false},
+	} {
+		if got := reading.Covers(tc.zone.Obj()); got != tc.want {
+			t.Errorf("%s: covers = %v, want %v", name, got, tc.want)
+		}
 	}
 }
 

@@ -65,6 +65,10 @@ func equal(a, b eci.Credentials) bool {
 // credentials reads the credentials that a VirtualNode names.
 func (c *Controller) credentials(ctx context.Context, vn *v1alpha1.VirtualNode) (eci.Credentials, error) {
 	if role := vn.Spec.Credentials.RRSA; role != nil {
+		if c.options.TokenFile == "" {
+			return eci.Credentials{}, fmt.Errorf("%w: credentials.rrsa needs a token of the controller's ServiceAccount: set --rrsa-token-file (controller.rrsa in the chart)",
+				ErrCredentialsMissing)
+		}
 		return eci.Credentials{RRSA: &eci.RRSA{
 			RoleARN: role.RoleARN, OIDCProviderARN: role.OIDCProviderARN, TokenFile: c.options.TokenFile, STSEndpoint: c.options.STSEndpoint,
 		}}, nil

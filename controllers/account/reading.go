@@ -11,9 +11,11 @@
 package account
 
 import (
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/eci"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
@@ -24,6 +26,8 @@ type Reading struct {
 	At time.Time
 	// Failure is why the last attempt failed; nil when it succeeded. The rest is then that of the last success.
 	Failure error
+	// Zones and VSwitches were asked for on behalf of these.
+	asked question
 	// Usage is the quota and its use.
 	Usage eci.Usage
 	// Groups are the container groups that cost money before Usage was asked for and still did afterwards: they are certain to be in it.
@@ -36,6 +40,22 @@ type Reading struct {
 	Stock map[string]Stock
 	// Prices are the prices by zone.
 	Prices map[string]Prices
+}
+
+// NewReading returns a reading that answers what one VirtualNode needs to know.
+func NewReading(vn *v1alpha1.VirtualNode, reading Reading) *Reading {
+	reading.asked = newQuestion([]*v1alpha1.VirtualNode{vn}, nil)
+	return &reading
+}
+
+// Covers tells whether the reading answers what the VirtualNode needs to know. One that is new, or was edited, is asked for at once.
+func (r *Reading) Covers(vn *v1alpha1.VirtualNode) bool {
+	for _, id := range vn.Spec.VSwitches {
+		if !slices.Contains(r.asked.vSwitches, id) {
+			return false
+		}
+	}
+	return slices.Contains(r.asked.zones, vn.Spec.Zone)
 }
 
 // Stock is ECI's answer about one specification.

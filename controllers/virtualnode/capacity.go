@@ -21,8 +21,8 @@ const (
 	memoryPerCPU = 8 << 30
 	// smallestMilliCPU is the smallest instance: 0.25 vCPU (same page). It bounds the number of pods.
 	smallestMilliCPU = 250
-	// storagePerPod is the ephemeral storage that comes with every instance: 30 GiB (same page).
-	storagePerPod = 30 << 30
+	// storage is more ephemeral storage than anybody asks for: ECI bounds it by pod (pkg/ecispec), not by zone, and a node without any takes no pod that asks.
+	storage = 1 << 60
 
 	resourceGPU corev1.ResourceName = "nvidia.com/gpu"
 )
@@ -35,8 +35,8 @@ type use struct {
 	ownPods int64
 	// held is what all pods on the node hold, with those whose instance does not exist yet.
 	held offer.Amount
-	// specs are how many pods there are of each specification.
-	specs map[ecispec.Spec]int64
+	// bills are theirs.
+	bills []ecispec.Bill
 	// nodes is how many nodes share the quota.
 	nodes int
 }
@@ -95,7 +95,7 @@ func capacityOf(vn *v1alpha1.VirtualNode, reading *account.Reading, u *use) capa
 			corev1.ResourceCPU:              *cpu(milliCPU),
 			corev1.ResourceMemory:           *resource.NewQuantity(memory, resource.BinarySI),
 			corev1.ResourcePods:             *resource.NewQuantity(pods, resource.DecimalSI),
-			corev1.ResourceEphemeralStorage: *resource.NewQuantity(pods*storagePerPod, resource.BinarySI),
+			corev1.ResourceEphemeralStorage: *resource.NewQuantity(storage, resource.BinarySI),
 		},
 		quotaCPU: *cpu(quota), limitedBy: closest(bounds),
 	}
@@ -141,27 +141,41 @@ func vSwitchWords(vn *v1alpha1.VirtualNode, free int64) string {
 	return fmt.Sprintf("%s%s, %d free IPs", name, strings.Join(vn.Spec.VSwitches, ", "), free)
 }
 
-// spendBound returns what the limit on spending bounds: the vCPUs, by the price of vCPUs alone, and how many more pods of the default specification can be
-// paid for. It returns false without a limit or a price.
+// spendBound returns what the limit on spending bounds: the vCPUs, by the lowest price that any may have, and how many more pods of the default
+// specification can be paid for. The scheduler knows the price of each pod. It returns false without a limit or a price.
 func spendBound(vn *v1alpha1.VirtualNode, reading *account.Reading, u *use) (words string, milliCPU int64, left float64, ok bool) {
 	limit := vn.Spec.MaxSpendPerHour
 	prices, known := reading.Prices[vn.Spec.Zone]
 	if limit == nil || !known {
 		return "", 0, 0, false
 	}
-	spend, err := ecispec.ParsePico(limit.AsDec().String())
+	spend, err := ecispec.ParsePico(offer.Decimal(limit.Quantity))
 	each, priced := prices.Rates.PerHour(ecispec.Default())
-	perCPU, perCPUKnown := prices.Rates.PerHour(ecispec.Spec{MilliCPU: 1000})
-	if err != nil || !priced || !perCPUKnown || each <= 0 || perCPU <= 0 {
+	perCPU := cheapestCPU(&prices.Rates)
+	if err != nil || !priced || each <= 0 || perCPU <= 0 {
 		return "", 0, 0, false
 	}
 	rest := float64(spend)
-	for spec, pods := range u.specs {
-		cost, _ := prices.Rates.PerHour(spec)
-		rest -= float64(cost) * float64(pods)
+	for _, bill := range u.bills {
+		cost, _ := prices.Rates.Dearest(bill)
+		rest -= float64(cost)
 	}
-	words = fmt.Sprintf("spec.maxSpendPerHour: %s %s", limit.String(), prices.Currency)
-	return words, int64(min(float64(spend)/float64(perCPU)*1000, math.MaxInt64/2)), rest / float64(each), true
+	words = fmt.Sprintf("spec.maxSpendPerHour: %s %s", offer.Decimal(limit.Quantity), prices.Currency)
+	return words, int64(min(float64(spend)/perCPU*1000, math.MaxInt64/2)), rest / float64(each), true
+}
+
+// cheapestCPU returns the lowest price of a vCPU for an hour, by itself or in an instance type.
+func cheapestCPU(rates *ecispec.Rates) float64 {
+	alone, _ := rates.PerHour(ecispec.Spec{MilliCPU: 1000})
+	lowest := float64(alone)
+	for name := range rates.InstanceTypes {
+		spec, err := ecispec.Parse(name)
+		price, known := rates.PerHour(ecispec.Spec{InstanceType: name})
+		if err == nil && known && spec.MilliCPU > 0 {
+			lowest = min(lowest, float64(price)*1000/float64(spec.MilliCPU))
+		}
+	}
+	return lowest
 }
 
 func cpu(milli int64) *resource.Quantity { return resource.NewMilliQuantity(milli, resource.DecimalSI) }

@@ -20,6 +20,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -46,6 +47,9 @@ const (
 	Name = "virtualnode"
 	// workers is how many VirtualNodes are reconciled at once.
 	workers = 8
+	// conflictRetry is how soon a write is tried again that met another one, and moreSoon how soon more pods are moved.
+	conflictRetry = 100 * time.Millisecond
+	moreSoon      = 200 * time.Millisecond
 	// mostTold is how many pods are remembered that have been told that they stay.
 	mostTold = 10_000
 )
@@ -85,6 +89,8 @@ type Controller struct {
 	renewed map[types.UID]time.Time
 	// told are the pods that have been told that they stay where they are.
 	told map[types.UID]bool
+	// moves are the pods that were evicted lately.
+	moves moves
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.VirtualNode] = &Controller{}
@@ -106,6 +112,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named(Name).
 		For(&v1alpha1.VirtualNode{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(c.byNode), builder.WithPredicates(nodeComesOrGoes)).
+		Watches(&v1alpha1.VirtualNode{}, handler.EnqueueRequestsFromMapFunc(c.bySibling), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(c.byPod), builder.WithPredicates(eciDecides)).
 		WatchesRawSource(source.Channel(c.options.Changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
@@ -145,11 +152,21 @@ func (c *Controller) Reconcile(ctx context.Context, vn *v1alpha1.VirtualNode) (c
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeFailed, err.Error())
 	}
 	err = errors.Join(err, c.patchStatus(ctx, before, vn))
-	if err == nil {
-		// The scheduler must be able to know of a stock-out before the pod that takes the refused one's place is there.
-		err = c.moveRefused(ctx, vn, refused)
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil // The cache is behind what was written last.
+	} else if err != nil {
+		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, err
+	// The scheduler must be able to know of a stock-out before the pod that takes the refused one's place is there.
+	more, err := c.moveRefused(ctx, vn, refused)
+	switch {
+	case err != nil:
+		return ctrl.Result{}, err
+	case more:
+		return ctrl.Result{RequeueAfter: moreSoon}, nil
+	default:
+		return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, nil
+	}
 }
 
 // reconcileNode refreshes the status and brings a Managed Node and its Lease in line, unless the Node's name is another's. It returns the pods that ECI
@@ -210,16 +227,20 @@ func (c *Controller) nodeOwner(ctx context.Context, vn *v1alpha1.VirtualNode) (s
 	if client.IgnoreNotFound(err) != nil {
 		return "", fmt.Errorf("getting the Node: %w", err)
 	}
+	exists := err == nil
+	if exists && owns(vn, node) {
+		return "", nil
+	}
 	for i := range all.Items {
 		other := &all.Items[i]
 		if other.UID == vn.UID || other.NodeName() != vn.NodeName() {
 			continue
 		}
-		if err == nil && owns(other, node) || err != nil && goesFirst(other, vn) {
+		if exists && owns(other, node) || (!exists || !other.IsManaged()) && goesFirst(other, vn) {
 			return "VirtualNode " + other.Name, nil
 		}
 	}
-	if err == nil && vn.IsManaged() && !owns(vn, node) {
+	if exists && vn.IsManaged() {
 		return "another virtual-kubelet or an administrator", nil
 	}
 	return "", nil
@@ -247,7 +268,9 @@ func (c *Controller) patchStatus(ctx context.Context, before, vn *v1alpha1.Virtu
 			ctrl.LoggerFrom(ctx).Info("Condition changes", "condition", name, "status", is.Status, "reason", is.Reason, "message", is.Message)
 		}
 	}
-	if err := c.client.Status().Patch(ctx, vn, client.MergeFrom(before)); err != nil {
+	// The lock keeps what was worked out from an old cache from being written over what is newer.
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := c.client.Status().Patch(ctx, vn, patch); err != nil {
 		return fmt.Errorf("patching the status: %w", err)
 	}
 	return nil

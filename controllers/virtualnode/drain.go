@@ -31,7 +31,6 @@ const (
 // left deletes the Node and its Lease. Pods of a DaemonSet and pods that have ended go with the Node.
 func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(vn, v1alpha1.Finalizer) {
-		c.forget(vn)
 		return ctrl.Result{}, nil
 	}
 	node := &corev1.Node{}
@@ -53,6 +52,7 @@ func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.
 	if err := c.client.Patch(ctx, vn, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("removing the finalizer: %w", err)
 	}
+	c.forget(vn)
 	return ctrl.Result{}, nil
 }
 
@@ -121,12 +121,19 @@ func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) error {
 		}
 		return client.IgnoreNotFound(c.client.Delete(ctx, pod, sameUID, client.GracePeriodSeconds(0)))
 	}
-	eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}}}
+	_, err := c.evictIf(ctx, pod, metav1.Preconditions{UID: &pod.UID})
+	return err
+}
+
+// evictIf evicts a pod that is what the preconditions say. It returns false when the pod is another one by now, or a disruption budget holds it back: whoever
+// wants it gone asks again.
+func (c *Controller) evictIf(ctx context.Context, pod *corev1.Pod, preconditions metav1.Preconditions) (bool, error) {
+	eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &preconditions}}
 	err := c.client.SubResource("eviction").Create(ctx, pod, eviction)
-	if apierrors.IsTooManyRequests(err) {
-		return nil // A disruption budget holds the pod back: the drain asks again.
+	if apierrors.IsTooManyRequests(err) || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return false, nil
 	}
-	return client.IgnoreNotFound(err)
+	return err == nil, err
 }
 
 func drainMessage(left []string, err error) string {

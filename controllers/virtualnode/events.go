@@ -37,7 +37,7 @@ func decided(obj client.Object) decision {
 	if !ok || pod.Spec.NodeName == "" {
 		return decision{}
 	}
-	if c := creationOf(pod); c != nil && c.Status == corev1.ConditionFalse {
+	if c := offer.CreationOf(pod); c != nil && c.Status == corev1.ConditionFalse {
 		return decision{refused: c.Reason}
 	}
 	return decision{created: offer.IsCreated(pod)}
@@ -55,6 +55,12 @@ func (c *Controller) byPod(ctx context.Context, obj client.Object) []reconcile.R
 	return c.requests(ctx, func(vn *v1alpha1.VirtualNode) bool {
 		return vn.NodeName() == pod.Spec.NodeName && (refused || len(vn.Status.StockOuts) > 0)
 	})
+}
+
+// bySibling returns a request for the other VirtualNodes of the account when one comes, goes or is edited: what its pods hold counts in their quota.
+func (c *Controller) bySibling(ctx context.Context, obj client.Object) []reconcile.Request {
+	changed := obj.(*v1alpha1.VirtualNode)
+	return c.requests(ctx, func(vn *v1alpha1.VirtualNode) bool { return vn.UID != changed.UID && vn.Account() == changed.Account() })
 }
 
 func (c *Controller) requests(ctx context.Context, concerned func(*v1alpha1.VirtualNode) bool) []reconcile.Request {

@@ -5,6 +5,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestAffords(t *testing.T) {
@@ -27,6 +28,7 @@ func TestAffords(t *testing.T) {
 		"the last failure":              {status: batchv1.JobStatus{Failed: 5}, want: true},
 		"one too many":                  {status: batchv1.JobStatus{Failed: 6}},
 		"pods that are going":           {status: batchv1.JobStatus{Failed: 4, Terminating: new(int32(2))}},
+		"pods not counted yet":          {status: batchv1.JobStatus{Failed: 4, UncountedTerminatedPods: &batchv1.UncountedTerminatedPods{Failed: []types.UID{"a", "b"}}}},
 		"pods evicted just now":         {status: batchv1.JobStatus{Failed: 4}, evicted: 2},
 		"no failure is allowed":         {spec: batchv1.JobSpec{BackoffLimit: new(int32(0))}},
 		"disruptions are ignored":       {spec: policy(failJob, ignore), want: true},

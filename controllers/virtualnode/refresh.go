@@ -16,6 +16,7 @@ import (
 	"github.com/spillway-k8s/spillway/controllers/account"
 	"github.com/spillway-k8s/spillway/pkg/eci"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
+	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
 const (
@@ -34,13 +35,23 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods
 	if reading == nil {
 		reading = &account.Reading{} // Nothing was asked yet, for example because this is a new leader.
 	}
+	if status := &vn.Status; status.Account != vn.Account() {
+		// What was read from another account says nothing of this one.
+		if status.Account, status.QuotaCPU = vn.Account(), nil; status.FreshUntil != nil {
+			status.FreshUntil = &metav1.Time{Time: c.options.Clock.Now()}
+		}
+	}
 	c.refreshPrice(vn, reading)
 	refused := c.refreshStock(vn, reading, pods)
-	switch why := whyUnknown(vn, reading); {
+	all, err := c.virtualNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch why := whyUnknown(vn, reading, all); {
 	case why != nil:
 		setCondition(vn, v1alpha1.ConditionCapacityKnown, why.reason, why.message)
-	case !reading.At.IsZero():
-		u, err := c.useOf(ctx, vn, live(pods), &reading.Groups)
+	case reading.Covers(vn):
+		u, err := c.useOf(ctx, vn, live(pods), reading.Groups)
 		if err != nil {
 			return nil, err
 		}
@@ -56,13 +67,20 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods
 // setReady sets condition Ready of a VirtualNode that has its node's name.
 func (c *Controller) setReady(ctx context.Context, vn *v1alpha1.VirtualNode) error {
 	if !vn.IsManaged() {
-		err := c.client.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, &corev1.Node{})
+		node := &corev1.Node{}
+		err := c.client.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, node)
 		if apierrors.IsNotFound(err) {
 			setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeMissing,
 				fmt.Sprintf("Node %s does not exist: its virtual-kubelet has to create it, or spec.nodeName has to name another one", vn.NodeName()))
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("getting the Node: %w", err)
+		}
+		if !v1alpha1.IsVirtualNode(node.Labels) {
+			setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeNotVirtual, fmt.Sprintf(
+				"Node %s lacks the label %s=%s, so that it is taken for a machine: correct spec.nodeName, or the labels of the Node",
+				vn.NodeName(), v1alpha1.LabelNodeType, v1alpha1.NodeTypeVirtualKubelet))
+			return nil
 		}
 	}
 	switch {
@@ -80,7 +98,7 @@ func (c *Controller) setReady(ctx context.Context, vn *v1alpha1.VirtualNode) err
 
 // stale tells whether the capacity is too old to place pods by.
 func (c *Controller) stale(vn *v1alpha1.VirtualNode) bool {
-	return vn.Status.LastRefreshTime == nil || c.options.Clock.Since(vn.Status.LastRefreshTime.Time) > c.options.MaxAge
+	return vn.Status.FreshUntil == nil || !c.options.Clock.Now().Before(vn.Status.FreshUntil.Time)
 }
 
 // refreshPrice publishes the prices of the zone. Those of an earlier reading stay when ECI does not tell new ones.
@@ -113,7 +131,7 @@ func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Rea
 		news.refusals = append(news.refusals, refused[i].refusal)
 	}
 	vn.Status.StockOuts = c.bookOf(vn).update(vn.Status.StockOuts, &news)
-	vn.Status.LowStock = news.lowStock()
+	vn.Status.LowStock = news.lowStock(runningOut(pods, vn.Spec.Region, now))
 	outs := vn.Status.StockOuts
 	switch every := slices.IndexFunc(outs, func(out v1alpha1.StockOut) bool { return out.Spec == anySpec }); {
 	case every >= 0:
@@ -130,12 +148,12 @@ func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Rea
 	return refused
 }
 
-// whyUnknown returns why the reading gives no capacity for a VirtualNode, or nil when it does, or when there is no reading yet.
-func whyUnknown(vn *v1alpha1.VirtualNode, reading *account.Reading) *unknown {
+// whyUnknown returns why the reading gives no capacity for a VirtualNode, or nil when it does, or does not speak of it yet. all are all VirtualNodes.
+func whyUnknown(vn *v1alpha1.VirtualNode, reading *account.Reading, all []*v1alpha1.VirtualNode) *unknown {
 	switch {
 	case reading.Failure != nil:
 		return &unknown{reasonOf(reading.Failure), advice(reading.Failure, vn)}
-	case reading.At.IsZero():
+	case !reading.Covers(vn):
 		return nil
 	case !slices.Contains(reading.Zones, vn.Spec.Zone):
 		return &unknown{v1alpha1.ReasonZoneUnknown, fmt.Sprintf("spec.zone %q: ECI is not sold there, but in %s of %s",
@@ -149,11 +167,24 @@ func whyUnknown(vn *v1alpha1.VirtualNode, reading *account.Reading) *unknown {
 		case v.ZoneID != vn.Spec.Zone:
 			return &unknown{v1alpha1.ReasonVSwitchUnusable, fmt.Sprintf("spec.vSwitches[%d] %q is in zone %s; it must be in spec.zone %s", i, id, v.ZoneID, vn.Spec.Zone)}
 		}
+		if other := whoseVSwitch(vn, id, all); other != "" {
+			return &unknown{v1alpha1.ReasonVSwitchUnusable, fmt.Sprintf("spec.vSwitches[%d] %q is VirtualNode %s's: its free addresses cannot be promised twice", i, id, other)}
+		}
 	}
 	if _, known := reading.Prices[vn.Spec.Zone]; !known && vn.Spec.MaxSpendPerHour != nil {
 		return &unknown{v1alpha1.ReasonPriceUnknown, "spec.maxSpendPerHour is set, and ECI has not told its prices in the zone"}
 	}
 	return nil
+}
+
+// whoseVSwitch returns the name of a VirtualNode that has a vSwitch and goes before vn; "" when there is none.
+func whoseVSwitch(vn *v1alpha1.VirtualNode, id string, all []*v1alpha1.VirtualNode) string {
+	for _, other := range offer.Describing(all) {
+		if other.UID != vn.UID && goesFirst(other, vn) && slices.Contains(other.Spec.VSwitches, id) {
+			return other.Name
+		}
+	}
+	return ""
 }
 
 // advice returns a failure with what the user can do about it.

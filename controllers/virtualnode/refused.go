@@ -20,17 +20,16 @@ import (
 const (
 	// anySpec names a stock-out of every specification.
 	anySpec = offer.AnySpec
-	// reasonCreating and reasonStockExhaust are reasons of ContainerInstanceCreated=False that refuse nothing: the instance is being created, and the stock
-	// is about to run out (ECI, "Custom conditions").
-	reasonCreating     = "Creating"
+	// reasonStockExhaust is the reason by which ECI says on a pod that the stock is about to run out (ECI, "Custom conditions"). It refuses nothing.
 	reasonStockExhaust = "StockExhaust"
-	// undecidedFor is how long ECI may take over an instance when it gives a reason that is not known to be final.
-	undecidedFor = 2 * time.Minute
-	// knownWithin is how long after a refusal the scheduler may still place pods there, because it has not heard of it yet.
+	// knownWithin is how long after a refusal the scheduler may still place pods there, because it has not heard of it yet, and by how much clocks may differ.
 	knownWithin = 5 * time.Second
+	// mostMoves is how many pods are evicted in one reconciliation: the heartbeat of the Node waits for it.
+	mostMoves = 100
 )
 
-// finalReasons are those by which ECI says that it has no room for a pod, and whether that is so for every specification (ECI, "Custom conditions").
+// finalReasons are those by which ECI says on a pod that it has no room for such pods, and whether that is so for every specification (ECI, "Custom
+// conditions"). Any other reason is the pod's own, or passes: ECI goes on trying.
 var finalReasons = map[string]bool{"NoStock": false, "StockClose": true, "IpNotEnough": true}
 
 // refusedPod is a pod that ECI refuses.
@@ -39,52 +38,46 @@ type refusedPod struct {
 	refusal
 }
 
-// creationOf returns the condition by which ECI tells of a pod's instance, or nil.
-func creationOf(pod *corev1.Pod) *corev1.PodCondition {
-	for i := range pod.Status.Conditions {
-		if c := &pod.Status.Conditions[i]; c.Type == v1alpha1.ConditionContainerInstanceCreated {
-			return c
-		}
-	}
-	return nil
-}
-
-// refusedBy tells whether ECI refuses a pod at this time, and since when.
+// refusedBy tells whether ECI has refused a pod for want of room, and since when.
 func refusedBy(pod *corev1.Pod, region string, now time.Time) (refusal, bool) {
-	c := creationOf(pod)
-	if c == nil || c.Status != corev1.ConditionFalse || c.Reason == reasonCreating || offer.IsCreated(pod) && pod.Status.Phase != corev1.PodFailed {
+	c := offer.CreationOf(pod)
+	if c == nil || c.Status != corev1.ConditionFalse || offer.IsCreated(pod) && pod.Status.Phase != corev1.PodFailed {
 		return refusal{}, false
 	}
 	every, final := finalReasons[c.Reason]
-	if strings.Contains(c.Reason, "Quota") {
-		// ECI documents no reason for a quota that is used up. Whatever it is called, it is the account's.
+	if strings.Contains(c.Reason, "Quota") && !strings.Contains(c.Reason, "Disk") {
+		// ECI documents no reason for a quota of vCPUs that is used up, but one for that of disks, which is the pod's own.
 		every, final = true, true
 	}
-	if !final && now.Sub(c.LastTransitionTime.Time) < undecidedFor {
+	if !final {
 		return refusal{}, false
 	}
 	r := refusal{reason: c.Reason, at: c.LastTransitionTime.Time, specs: []string{anySpec}}
 	if r.at.IsZero() {
 		r.at = now
 	}
-	if r.reason == "" {
-		r.reason = "NotCreated"
-	}
 	if !every {
-		r.specs = specsOf(pod, region)
+		r.specs = stockNames(pod, region)
 	}
 	return r, true
 }
 
-// specsOf returns the names of the specifications that ECI may use for a pod.
-func specsOf(pod *corev1.Pod, region string) []string {
+// stockNames returns how stock-outs name the specifications that ECI may use for a pod.
+func stockNames(pod *corev1.Pod, region string) []string {
 	bill, err := ecispec.For(pod, region)
 	if err != nil {
 		return nil
 	}
+	return offer.StockNames(pod, bill)
+}
+
+// runningOut returns the specifications of which ECI has said lately on a pod that the stock is about to run out.
+func runningOut(pods []*corev1.Pod, region string, now time.Time) []string {
 	var names []string
-	for _, spec := range bill.Specs {
-		names = append(names, spec.String())
+	for _, pod := range pods {
+		if c := offer.CreationOf(pod); c != nil && c.Reason == reasonStockExhaust && now.Sub(c.LastTransitionTime.Time) < relapse {
+			names = append(names, stockNames(pod, region)...)
+		}
 	}
 	return names
 }
@@ -95,7 +88,7 @@ func sortPods(pods []*corev1.Pod, region string, now time.Time) (refused []refus
 		if r, ok := refusedBy(pod, region, now); ok {
 			refused = append(refused, refusedPod{pod, r})
 		} else if offer.IsCreated(pod) {
-			created = append(created, creation{specs: specsOf(pod, region), at: createdAt(pod)})
+			created = append(created, creation{specs: stockNames(pod, region), at: createdAt(pod)})
 		}
 	}
 	return refused, created
@@ -103,7 +96,7 @@ func sortPods(pods []*corev1.Pod, region string, now time.Time) (refused []refus
 
 // createdAt returns when ECI created the instance of a pod, as far as the pod tells.
 func createdAt(pod *corev1.Pod) time.Time {
-	switch c := creationOf(pod); {
+	switch c := offer.CreationOf(pod); {
 	case c != nil && c.Status == corev1.ConditionTrue && !c.LastTransitionTime.IsZero():
 		return c.LastTransitionTime.Time
 	case pod.Status.StartTime != nil:
@@ -122,40 +115,52 @@ func scheduledAt(pod *corev1.Pod) time.Time {
 	return pod.CreationTimestamp.Time
 }
 
-// moveRefused evicts the pods that ECI refuses, so that they are created anew and placed where they can run. The stock-outs are known to the scheduler by
-// then. Each refusal moves only the pods that were placed before it could be known: a scheduler that goes on placing pods there does not make a loop.
-func (c *Controller) moveRefused(ctx context.Context, vn *v1alpha1.VirtualNode, refused []refusedPod) error {
+// moveRefused evicts the pods that ECI refuses, so that they are created anew and placed where they can run, and tells whether there are more. The stock-outs
+// are known to the scheduler by then. Each refusal moves only the pods that were placed before it could be known: a scheduler that goes on placing pods
+// there does not make a loop.
+func (c *Controller) moveRefused(ctx context.Context, vn *v1alpha1.VirtualNode, refused []refusedPod) (more bool, err error) {
 	var failed []error
-	moved := map[string]int32{}
+	moved := 0
 	for i := range refused {
 		r := &refused[i]
 		if r.pod.DeletionTimestamp != nil || r.pod.Status.Phase == corev1.PodFailed || r.pod.Spec.SchedulerName != c.options.SchedulerName || !wasUnknown(vn, r) {
 			continue
 		}
-		if err := c.move(ctx, vn, r, moved); err != nil {
+		if moved == mostMoves {
+			return true, errors.Join(failed...)
+		}
+		done, err := c.move(ctx, vn, r)
+		if err != nil {
 			failed = append(failed, fmt.Errorf("moving pod %s: %w", client.ObjectKeyFromObject(r.pod), err))
 		}
+		if done {
+			moved++
+		}
 	}
-	return errors.Join(failed...)
+	return false, errors.Join(failed...)
 }
 
-// move evicts one pod, or says why it stays where it is.
-func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refusedPod, moved map[string]int32) error {
-	why, err := c.whyStays(ctx, r.pod, moved)
+// move evicts one pod and returns true, or says why it stays where it is.
+func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refusedPod) (bool, error) {
+	why, err := c.whyStays(ctx, r.pod)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if why != "" {
 		c.tellOnce(vn, r, why)
-		return nil
+		return false, nil
 	}
-	if err := c.evict(ctx, r.pod); err != nil {
-		return err
+	// Only in the version in which it was refused: ECI goes on trying, and may have created it meanwhile.
+	evicted, err := c.evictIf(ctx, r.pod, metav1.Preconditions{UID: &r.pod.UID, ResourceVersion: &r.pod.ResourceVersion})
+	if err != nil || !evicted {
+		return false, err
 	}
-	moved[string(metav1.GetControllerOf(r.pod).UID)]++
+	if owner := metav1.GetControllerOf(r.pod); owner != nil {
+		c.moves.note(owner.UID, r.pod.UID, c.options.Clock.Now())
+	}
 	c.options.Recorder.Eventf(r.pod, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodMoved, "Evicting",
 		"ECI refuses the pod in %s (%s): it is evicted to be placed again", vn.Spec.Zone, r.reason)
-	return nil
+	return true, nil
 }
 
 // wasUnknown tells whether the pod was placed before the scheduler could know of the stock-out that refuses it.

@@ -63,7 +63,9 @@ func (b stockBook) update(current []v1alpha1.StockOut, news *stockNews) []v1alph
 	outs := map[string]v1alpha1.StockOut{}
 	for _, out := range current {
 		switch {
-		case out.Source == v1alpha1.SourceInventory && !news.soldOut(out.Spec):
+		case out.Source == v1alpha1.SourceInventory && news.isAsked(out.Spec) && !news.soldOut(out.Spec):
+		case out.Source == v1alpha1.SourceInventory && !news.isAsked(out.Spec) && !news.now.Before(out.Until.Time):
+			// The inventory is not asked of it any more; while it has not been asked yet, because this is a new leader, the stock-out stands.
 		case news.createdSince(&out), news.now.After(out.Until.Add(maxBackoff)):
 			b[out.Spec] = ended{failures: out.Failures, at: news.now}
 		default:
@@ -77,7 +79,7 @@ func (b stockBook) update(current []v1alpha1.StockOut, news *stockNews) []v1alph
 	}
 	for _, r := range news.refusals {
 		for _, spec := range r.specs {
-			if out, known := outs[spec]; !known || out.Source == v1alpha1.SourceInventory || !r.at.Before(out.Until.Time) {
+			if out := outs[spec]; b.isNews(&out, spec, &r, news.now) {
 				outs[spec] = b.byPod(out, spec, &r, news.now)
 			}
 		}
@@ -106,6 +108,19 @@ func byInventory(out v1alpha1.StockOut, spec string, category eci.Stock, at, unt
 	return out
 }
 
+// isNews tells whether a refusal says something new of a specification. Pods stay where they were refused, some for ever: what they were told once counts once.
+// The times of a pod are its virtual-kubelet's, and cut to seconds.
+func (b stockBook) isNews(out *v1alpha1.StockOut, spec string, r *refusal, now time.Time) bool {
+	switch {
+	case out.Spec == "":
+		return now.Sub(r.at) <= relapse && r.at.After(b[spec].at.Add(-knownWithin))
+	case out.Source == v1alpha1.SourceInventory:
+		return now.Sub(r.at) <= relapse
+	default:
+		return !now.Before(out.Until.Time) && r.at.After(out.LastFailure.Add(knownWithin))
+	}
+}
+
 // byPod returns a stock-out after a pod was refused.
 func (b stockBook) byPod(out v1alpha1.StockOut, spec string, r *refusal, now time.Time) v1alpha1.StockOut {
 	if out.Spec == "" {
@@ -113,7 +128,6 @@ func (b stockBook) byPod(out v1alpha1.StockOut, spec string, r *refusal, now tim
 	}
 	if before, relapsed := b[spec]; relapsed && now.Sub(before.at) <= relapse {
 		out.Failures = max(out.Failures, before.failures)
-		delete(b, spec)
 	}
 	out.Source, out.Reason, out.LastFailure = v1alpha1.SourcePod, r.reason, metav1.NewTime(now)
 	out.Failures++
@@ -144,25 +158,31 @@ func (n *stockNews) soldOut(spec string) bool {
 	return category != eci.StockWithStock && category != eci.StockLow
 }
 
+// isAsked tells whether the inventory was asked for a specification.
+func (n *stockNews) isAsked(spec string) bool {
+	_, asked := n.inventory[spec]
+	return asked
+}
+
 // createdSince tells whether ECI has created an instance of the specification since a pod may try again. One that was created earlier says nothing: it may
 // have been the last.
 func (n *stockNews) createdSince(out *v1alpha1.StockOut) bool {
 	for _, c := range n.creations {
-		if !c.at.Before(out.Until.Time) && (out.Spec == anySpec || slices.Contains(c.specs, out.Spec)) {
+		if c.at.After(out.Until.Add(-knownWithin)) && (out.Spec == anySpec || slices.Contains(c.specs, out.Spec)) {
 			return true
 		}
 	}
 	return false
 }
 
-// lowStock returns the specifications of which the inventory says that they will soon be sold out, ordered.
-func (n *stockNews) lowStock() []string {
-	var low []string
+// lowStock returns the specifications of which the inventory says that they will soon be sold out, and those of which pods do, ordered.
+func (n *stockNews) lowStock(low []string) []string {
 	for spec, stock := range n.inventory {
 		if stock.Zones[n.zone] == eci.StockLow {
 			low = append(low, spec)
 		}
 	}
 	slices.Sort(low)
+	low = slices.Compact(low)
 	return low[:min(len(low), mostStockOuts)]
 }

@@ -88,7 +88,23 @@ func TestStockOuts(t *testing.T) {
 		},
 		"nobody asks for the specification any more": {
 			{at: 0, inventory: map[string]eci.Stock{"2-4Gi": eci.StockWithout}, want: []string{"2-4Gi WithoutStock Inventory 90 0"}},
-			{at: 30},
+			{at: 89, want: []string{"2-4Gi WithoutStock Inventory 90 0"}}, // A new leader has not asked yet.
+			{at: 90},
+		},
+		"a pod that stays where it was refused is heard once": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 31, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 32, refused: []refusal{refusedAt(0)}, created: []creation{{specs: []string{"2-4Gi"}, at: in(31)}}},
+			{at: 33, refused: []refusal{refusedAt(0)}},
+			{at: 700, refused: []refusal{refusedAt(0)}},
+		},
+		"a refusal of long ago says nothing to a new leader": {
+			{at: 601, refused: []refusal{refusedAt(0)}},
+		},
+		"a clock that is a second behind": {
+			{at: 0, refused: []refusal{refusedAt(0)}, want: []string{"2-4Gi NoStock Pod 30 1"}},
+			{at: 31, refused: []refusal{refusedAt(29)}, want: []string{"2-4Gi NoStock Pod 91 2"}},
+			{at: 92, created: []creation{{specs: []string{"2-4Gi"}, at: in(90)}}},
 		},
 		"an inventory that says otherwise does not open what a pod found closed": {
 			{at: 0, refused: []refusal{refusedAt(0)}, inventory: map[string]eci.Stock{"2-4Gi": eci.StockWithStock}, want: []string{"2-4Gi NoStock Pod 30 1"}},
@@ -146,12 +162,22 @@ func TestMostStockOuts(t *testing.T) {
 	}
 }
 
+func TestRunningOut(t *testing.T) {
+	pods := []*corev1.Pod{eciSays(corev1.ConditionFalse, "StockExhaust", 0), eciSays(corev1.ConditionFalse, "NoStock", 0)}
+	if diff := cmp.Diff([]string{"2-4Gi"}, runningOut(pods, "cn-beijing", in(599))); diff != "" {
+		t.Errorf("running out (-want +got):\n%s", diff)
+	}
+	if got := runningOut(pods, "cn-beijing", in(600)); got != nil {
+		t.Errorf("running out for ever: %v", got)
+	}
+}
+
 func TestLowStock(t *testing.T) {
 	news := stockNews{zone: zoneJ, inventory: map[string]account.Stock{
 		"2-4Gi": {Zones: map[string]eci.Stock{zoneJ: eci.StockLow}}, "1-2Gi": {Zones: map[string]eci.Stock{zoneJ: eci.StockLow}},
 		"4-8Gi": {Zones: map[string]eci.Stock{zoneJ: eci.StockWithStock, "cn-beijing-k": eci.StockLow}},
 	}}
-	if diff := cmp.Diff([]string{"1-2Gi", "2-4Gi"}, news.lowStock()); diff != "" {
+	if diff := cmp.Diff([]string{"1-2Gi", "2-4Gi", "8-16Gi"}, news.lowStock([]string{"8-16Gi", "2-4Gi"})); diff != "" {
 		t.Errorf("low stock (-want +got):\n%s", diff)
 	}
 }
@@ -181,11 +207,14 @@ func TestRefusedBy(t *testing.T) {
 		"the zone closes": {pod: eciSays(corev1.ConditionFalse, "StockClose", 5), now: 5, want: &refusal{specs: []string{"*"}, reason: "StockClose", at: in(5)}},
 		"the quota":       {pod: eciSays(corev1.ConditionFalse, "QuotaExceeded", 5), now: 5, want: &refusal{specs: []string{"*"}, reason: "QuotaExceeded", at: in(5)}},
 		"no address":      {pod: eciSays(corev1.ConditionFalse, "IpNotEnough", 5), now: 5, want: &refusal{specs: []string{"*"}, reason: "IpNotEnough", at: in(5)}},
-		"stock runs out":  {pod: eciSays(corev1.ConditionFalse, "StockExhaust", 0), now: 60},
-		"something else":  {pod: eciSays(corev1.ConditionFalse, "UnknownError", 0), now: 119},
-		"something else for long": {
-			pod: eciSays(corev1.ConditionFalse, "UnknownError", 0), now: 120, want: &refusal{specs: []string{"2-4Gi"}, reason: "UnknownError", at: in(0)},
-		},
+		"stock runs out":  {pod: eciSays(corev1.ConditionFalse, "StockExhaust", 0), now: 100_000},
+		"something else":  {pod: eciSays(corev1.ConditionFalse, "UnknownError", 0), now: 100_000},
+		"a disk's quota":  {pod: eciSays(corev1.ConditionFalse, "DiskCapacityQuotaFull", 0), now: 100_000},
+		"no spot instances": {pod: func() *corev1.Pod {
+			p := eciSays(corev1.ConditionFalse, "NoStock", 5)
+			p.Annotations = map[string]string{"k8s.aliyun.com/eci-spot-strategy": "SpotAsPriceGo"}
+			return p
+		}(), want: &refusal{specs: []string{"2-4Gi (choosy)"}, reason: "NoStock", at: in(5)}},
 		"it runs all the same": {pod: func() *corev1.Pod {
 			p := eciSays(corev1.ConditionFalse, "NoStock", 0)
 			p.Status.Phase = corev1.PodRunning

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
@@ -29,41 +30,28 @@ func (c *Controller) podsOn(ctx context.Context, node string) ([]*corev1.Pod, er
 
 // useOf returns what pods hold of what a VirtualNode's account has. A pod counts as a part of the used quota only when ECI itself has told of its instance
 // before and after it told the usage, and when the scheduler sees the pod on its node: otherwise its use is another's, and no room is promised for it.
-func (c *Controller) useOf(ctx context.Context, vn *v1alpha1.VirtualNode, pods []*corev1.Pod, groups *account.Groups) (use, error) {
-	u := use{specs: map[ecispec.Spec]int64{}}
+func (c *Controller) useOf(ctx context.Context, vn *v1alpha1.VirtualNode, pods []*corev1.Pod, groups account.Groups) (use, error) {
+	var u use
 	for _, pod := range pods {
-		held := offer.HoldingOf(pod, vn.Spec.Region).Spec
-		u.held = u.held.Plus(offer.AmountOf(held))
-		u.specs[held]++
+		held := offer.HoldingOf(pod, vn.Spec.Region)
+		u.held = u.held.Plus(held.Amount())
+		u.bills = append(u.bills, held.Bill)
 	}
-	all := &v1alpha1.VirtualNodeList{}
-	if err := c.client.List(ctx, all); err != nil {
-		return use{}, fmt.Errorf("listing VirtualNodes: %w", err)
+	all, err := c.virtualNodes(ctx)
+	if err != nil {
+		return use{}, err
 	}
-	for i := range all.Items {
-		other := &all.Items[i]
+	counted := map[string]bool{}
+	for node, other := range offer.Describing(all) {
 		if other.Account() != vn.Account() {
 			continue
 		}
-		on := pods
-		if other.UID != vn.UID {
-			if other.NodeName() == vn.NodeName() {
-				continue
-			}
-			var err error
-			if on, err = c.podsOn(ctx, other.NodeName()); err != nil {
-				return use{}, err
-			}
-			on = live(on)
-		}
 		u.nodes++
-		if err := c.client.Get(ctx, client.ObjectKey{Name: other.NodeName()}, &corev1.Node{}); err != nil {
-			if client.IgnoreNotFound(err) != nil {
-				return use{}, fmt.Errorf("getting Node %s: %w", other.NodeName(), err)
-			}
-			continue
+		seen, err := c.seenOn(ctx, node)
+		if err != nil {
+			return use{}, err
 		}
-		milliCPU, count := own(on, other.Spec.Region, groups)
+		milliCPU, count := own(seen, other.Spec.Region, groups, counted)
 		u.ownMilliCPU += milliCPU
 		if other.UID == vn.UID {
 			u.ownPods = count
@@ -72,23 +60,63 @@ func (c *Controller) useOf(ctx context.Context, vn *v1alpha1.VirtualNode, pods [
 	return u, nil
 }
 
-// own returns what the pods that have an instance hold of the quota, in thousandths of a vCPU, and how many they are.
-func own(pods []*corev1.Pod, region string, groups *account.Groups) (milliCPU, count int64) {
+// virtualNodes returns all VirtualNodes, from the cache. They must not be changed.
+func (c *Controller) virtualNodes(ctx context.Context) ([]*v1alpha1.VirtualNode, error) {
+	list := &v1alpha1.VirtualNodeList{}
+	if err := c.client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing VirtualNodes: %w", err)
+	}
+	all := make([]*v1alpha1.VirtualNode, len(list.Items))
+	for i := range list.Items {
+		all[i] = &list.Items[i]
+	}
+	return all, nil
+}
+
+// seenOn returns the pods that the scheduler sees on a node: those that have not ended, while the Node exists.
+func (c *Controller) seenOn(ctx context.Context, node string) ([]*corev1.Pod, error) {
+	if err := c.client.Get(ctx, client.ObjectKey{Name: node}, &corev1.Node{}); apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("getting Node %s: %w", node, err)
+	}
+	pods, err := c.podsOn(ctx, node)
+	return live(pods), err
+}
+
+// own returns what the pods that have an instance hold of the quota, in thousandths of a vCPU, and how many they are. Each instance counts once: counted are
+// those that have been.
+func own(pods []*corev1.Pod, region string, groups account.Groups, counted map[string]bool) (milliCPU, count int64) {
 	for _, pod := range pods {
-		if pod.DeletionTimestamp != nil || !groups.Has(pod) {
+		id, exists := groups.Of(pod)
+		if pod.DeletionTimestamp != nil || !exists || counted[id] {
 			continue
 		}
-		bill, err := ecispec.For(pod, region)
+		least, err := leastMilliCPU(pod, region)
 		if err != nil {
 			continue
 		}
-		// Which specification ECI has used may not be written on the pod: then it is taken for the smallest.
-		least := bill.Specs[0].MilliCPU
-		for _, spec := range bill.Specs {
-			least = min(least, spec.MilliCPU)
-		}
+		counted[id] = true
 		milliCPU += least
 		count++
 	}
 	return milliCPU, count
+}
+
+// leastMilliCPU returns the least that ECI may have used for a pod: which specification it has used may not be written on the pod, or may be written wrong.
+func leastMilliCPU(pod *corev1.Pod, region string) (int64, error) {
+	wanted := *pod
+	wanted.Spec.NodeName = ""
+	bill, err := ecispec.For(&wanted, region)
+	if err != nil {
+		return 0, err
+	}
+	least := bill.Specs[0].MilliCPU
+	for _, spec := range bill.Specs {
+		least = min(least, spec.MilliCPU)
+	}
+	if actual, err := ecispec.Parse(pod.Annotations[ecispec.AnnotationInstanceSpec]); err == nil {
+		least = min(least, actual.MilliCPU)
+	}
+	return least, nil
 }

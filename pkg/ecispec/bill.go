@@ -3,6 +3,7 @@ package ecispec
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,7 +35,8 @@ type Bill struct {
 
 // For returns the specifications of which ECI bills one for the pod in a region, such as cn-hangzhou:
 //
-//   - what AnnotationInstanceSpec says if it can be read, because then the instance is there;
+//   - what AnnotationInstanceSpec says, on a bound pod, if it is one of those below or no smaller: then the instance is there. Whoever creates the pod could
+//     have written anything else;
 //   - else the entries of AnnotationUseSpecs, those of vCPUs and memory rounded up to what ECI sells. Entries with less than the pod requests are no
 //     candidates. Limits do not count here, since the annotation is how a pod gets less than its limits. An instance type whose memory is not known is
 //     compared by its vCPUs and GPUs;
@@ -46,11 +48,22 @@ type Bill struct {
 // is allowed, when an annotation cannot be read, when no entry is enough, when ECI sells nothing as large, when GPUs are asked for without
 // AnnotationUseSpecs, and when more ephemeral storage is asked for than the instance has.
 func For(pod *corev1.Pod, region string) (Bill, error) {
-	if text, ok := pod.Annotations[AnnotationInstanceSpec]; ok {
-		if spec, err := Parse(text); err == nil {
-			return Bill{Specs: []Spec{spec}}, nil
+	bill, err := wanted(pod, region)
+	if text, ok := pod.Annotations[AnnotationInstanceSpec]; ok && err == nil && pod.Spec.NodeName != "" {
+		if actual, unreadable := Parse(text); unreadable == nil && slices.ContainsFunc(bill.Specs, actual.holds) {
+			return Bill{Specs: []Spec{actual}}, nil
 		}
 	}
+	return bill, err
+}
+
+// holds tells whether the specification is the other one, or no smaller.
+func (s Spec) holds(other Spec) bool {
+	return s == other || s.MilliCPU >= other.MilliCPU && s.Memory >= other.Memory && s.GPUs >= other.GPUs
+}
+
+// wanted returns the specifications that the pod asks for.
+func wanted(pod *corev1.Pod, region string) (Bill, error) {
 	asked := requestOf(pod, limitFirst)
 	if err := checkStorage(pod, asked.storage); err != nil {
 		return Bill{}, err

@@ -111,8 +111,13 @@ func TestFor(t *testing.T) {
 		"limits do not drop entries":         {pod: pod(container("cpu=1", "cpu=8 memory=2Gi")).Annotation(AnnotationUseSpecs, "2-4Gi"), want: "2-4Gi"},
 		"memory that is not known is enough": {pod: pod(container(two, "")).Annotation(AnnotationUseSpecs, "ecs.hfc6.large,ecs.n4.small"), want: "ecs.hfc6.large"},
 		"entries with too few GPUs":          {pod: pod(container("", "nvidia.com/gpu=2")).Annotation(AnnotationUseSpecs, "64-512Gi,ecs.gn6i-c4g1.xlarge,ecs.gn5-c4g1.2xlarge"), want: "ecs.gn5-c4g1.2xlarge"},
-		"eci-instance-spec":                  {pod: pod(container(two, "")).Annotation(AnnotationInstanceSpec, "2.0-2.0Gi").Annotation(AnnotationUseSpecs, "bad"), want: "2-2Gi"},
-		"eci-instance-spec that is not read": {pod: pod(container(two, "")).Annotation(AnnotationInstanceSpec, "?"), want: "2-4Gi"},
+		"eci-instance-spec":                  {pod: pod(container(two, "")).Annotation(AnnotationInstanceSpec, "2.0-8.0Gi").Node("n"), want: "2-8Gi"},
+		"eci-instance-spec of one of several": {
+			pod: pod(container(two, "")).Annotation(AnnotationUseSpecs, "2-8Gi,4-8Gi").Annotation(AnnotationInstanceSpec, "4-8Gi").Node("n"), want: "4-8Gi",
+		},
+		"eci-instance-spec before there is an instance": {pod: pod(container(two, "")).Annotation(AnnotationInstanceSpec, "8-16Gi"), want: "2-4Gi"},
+		"eci-instance-spec less than what is asked for": {pod: pod(container(two, "")).Annotation(AnnotationInstanceSpec, "0.25-0.5Gi").Node("n"), want: "2-4Gi"},
+		"eci-instance-spec that is not read":            {pod: pod(container(two, "")).Annotation(AnnotationInstanceSpec, "?").Node("n"), want: "2-4Gi"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@
 //   - bill.go: from a pod to the specifications that ECI may bill for it.
 //   - request.go: what a pod asks for.
 //   - sandbox.go: what ECI's sandbox cannot run.
+//   - choosy.go: pods that take only a part of what ECI has.
 //   - price.go: from a specification to money.
 package ecispec
 

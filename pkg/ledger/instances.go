@@ -1,9 +1,6 @@
 package ledger
 
 import (
-	"slices"
-
-	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
@@ -20,9 +17,11 @@ type instanceNode[P comparable] struct {
 	pods     []P
 	holdings map[P]offer.Holding
 
-	amount    offer.Amount
-	specs     map[ecispec.Spec]int64
+	amount offer.Amount
+	bills  map[string]offer.Bills
+	// undecided are how many pods ECI has said nothing of, by specification, and refused those that it refused.
 	undecided map[string]int64
+	refused   map[P]bool
 }
 
 // NewInstances returns an empty count.
@@ -34,27 +33,15 @@ func NewInstances[P comparable]() *Instances[P] {
 func (l *Instances[P]) Sync(node string, generation int64, pods []P, holding func(P) offer.Holding) {
 	n := l.nodes[node]
 	if n == nil {
-		n = &instanceNode[P]{generation: generation - 1}
+		n = &instanceNode[P]{
+			generation: generation - 1, holdings: map[P]offer.Holding{}, bills: map[string]offer.Bills{}, undecided: map[string]int64{}, refused: map[P]bool{},
+		}
 		l.nodes[node] = n
 	}
-	if n.generation == generation {
-		return
+	if n.generation != generation {
+		n.generation = generation
+		n.follow(pods, holding)
 	}
-	n.generation = generation
-	// Most often a pod was added at the end.
-	if known := len(n.pods); known <= len(pods) && slices.Equal(n.pods, pods[:known]) {
-		n.add(pods[known:], holding)
-	} else {
-		before := n.holdings
-		n.clear()
-		n.add(pods, func(p P) offer.Holding {
-			if held, ok := before[p]; ok {
-				return held
-			}
-			return holding(p)
-		})
-	}
-	n.pods = pods
 }
 
 // Forget drops the nodes that are not kept.
@@ -66,35 +53,91 @@ func (l *Instances[P]) Forget(keep func(node string) bool) {
 	}
 }
 
-// Held sets what the pods on the node hold; what the account holds is the caller's to add up. The maps must not be changed.
-func (l *Instances[P]) Held(node string, held *offer.Held) {
-	if n := l.nodes[node]; n != nil {
-		held.Node, held.Specs, held.Undecided = n.amount, n.specs, n.undecided
-	}
-}
-
-func (n *instanceNode[P]) clear() {
-	n.pods, n.amount = nil, offer.Amount{}
-	n.holdings, n.specs, n.undecided = nil, nil, nil
-}
-
-func (n *instanceNode[P]) add(pods []P, holding func(P) offer.Holding) {
-	if n.holdings == nil {
-		n.holdings, n.specs, n.undecided = map[P]offer.Holding{}, map[ecispec.Spec]int64{}, map[string]int64{}
-	}
-	for _, p := range pods {
-		held := holding(p)
-		n.holdings[p] = held
-		n.amount = n.amount.Plus(offer.AmountOf(held.Spec))
-		n.specs[held.Spec]++
-		for _, spec := range held.Undecided {
-			n.undecided[spec]++
-		}
-		if held.Undecided != nil {
-			n.undecided[offer.AnySpec]++
-		}
-	}
-}
-
 // Len returns how many nodes are counted.
 func (l *Instances[P]) Len() int { return len(l.nodes) }
+
+// Held sets what the pods on the node hold; what the account holds is the caller's to add up. The maps must not be changed.
+func (l *Instances[P]) Held(node string, held *offer.Held) {
+	n := l.nodes[node]
+	if n == nil {
+		return
+	}
+	held.Node, held.Bills = n.amount, n.bills
+	if len(n.undecided) == 0 && len(n.refused) == 0 {
+		return
+	}
+	held.Undecided = make(map[string]offer.Undecided, len(n.undecided))
+	for name, pods := range n.undecided {
+		held.Undecided[name] = offer.Undecided{Pods: pods}
+	}
+	for p := range n.refused {
+		h := n.holdings[p]
+		for _, name := range append([]string{offer.AnySpec}, h.Stock...) {
+			if u := held.Undecided[name]; h.Refused.After(u.Refused) {
+				u.Refused = h.Refused
+				held.Undecided[name] = u
+			}
+		}
+	}
+}
+
+// Amount returns what the pods on the node hold.
+func (l *Instances[P]) Amount(node string) offer.Amount {
+	if n := l.nodes[node]; n != nil {
+		return n.amount
+	}
+	return offer.Amount{}
+}
+
+// follow counts the pods that came or went. The scheduler adds at the end, and puts the last one in the place of one that goes, so that most stand where they
+// stood.
+func (n *instanceNode[P]) follow(pods []P, holding func(P) offer.Holding) {
+	moved := map[P]offer.Holding{}
+	for i, p := range n.pods {
+		if i >= len(pods) || pods[i] != p {
+			moved[p] = n.holdings[p]
+			n.count(p, n.holdings[p], -1)
+		}
+	}
+	for i, p := range pods {
+		if i < len(n.pods) && n.pods[i] == p {
+			continue
+		}
+		held, known := moved[p]
+		if !known {
+			held = holding(p)
+		}
+		n.count(p, held, 1)
+	}
+	n.pods = pods
+}
+
+// count adds a pod, or takes it away.
+func (n *instanceNode[P]) count(p P, held offer.Holding, sign int64) {
+	each := held.Amount()
+	n.amount = n.amount.Plus(offer.Amount{MilliCPU: sign * each.MilliCPU, Memory: sign * each.Memory, Pods: sign * each.Pods, GPUs: sign * each.GPUs})
+	if len(held.Stock) > 0 {
+		name := held.Name()
+		bills := n.bills[name]
+		bills.Bill, bills.Pods = held.Bill, bills.Pods+sign
+		if n.bills[name] = bills; bills.Pods == 0 {
+			delete(n.bills, name)
+		}
+	}
+	switch {
+	case held.Decided:
+	case !held.Refused.IsZero():
+		if n.refused[p] = true; sign < 0 {
+			delete(n.refused, p)
+		}
+	case len(held.Stock) > 0:
+		for _, name := range append([]string{offer.AnySpec}, held.Stock...) {
+			if n.undecided[name] += sign; n.undecided[name] == 0 {
+				delete(n.undecided, name)
+			}
+		}
+	}
+	if n.holdings[p] = held; sign < 0 {
+		delete(n.holdings, p)
+	}
+}

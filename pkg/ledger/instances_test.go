@@ -5,8 +5,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
@@ -17,13 +19,11 @@ import (
 type instance struct {
 	spec    ecispec.Spec
 	decided bool
+	refused time.Time
 }
 
 func (p *instance) holding() offer.Holding {
-	if p.decided {
-		return offer.Holding{Spec: p.spec}
-	}
-	return offer.Holding{Spec: p.spec, Undecided: []string{p.spec.String()}}
+	return offer.Holding{Bill: ecispec.Bill{Specs: []ecispec.Spec{p.spec}}, Stock: []string{p.spec.String()}, Decided: p.decided, Refused: p.refused}
 }
 
 // TestInstancesSimulation lets pods come, change and go on a few nodes and compares with a recount after every step.
@@ -51,7 +51,10 @@ func TestInstancesSimulation(t *testing.T) {
 				case 3:
 					if len(pods) > 0 {
 						at = random.IntN(len(pods))
-						pods[at] = &instance{spec: pods[at].spec, decided: true}
+						pods[at] = &instance{spec: pods[at].spec, decided: random.IntN(2) == 0, refused: time.Unix(int64(random.IntN(2)*(step+1)), 0).UTC()}
+						if pods[at].decided || pods[at].refused.Unix() == 0 {
+							pods[at].refused = time.Time{}
+						}
 					}
 				default:
 					slices.Reverse(pods)
@@ -73,22 +76,33 @@ func TestInstancesSimulation(t *testing.T) {
 // compare recounts a node from scratch.
 func compare(t *testing.T, step int, counts *ledger.Instances[*instance], name string, pods []*instance) {
 	t.Helper()
-	want := offer.Held{Specs: map[ecispec.Spec]int64{}, Undecided: map[string]int64{}}
+	want := offer.Held{Bills: map[string]offer.Bills{}, Undecided: map[string]offer.Undecided{}}
 	for _, p := range pods {
 		want.Node.MilliCPU += p.spec.MilliCPU
 		want.Node.Memory += p.spec.Memory
 		want.Node.GPUs += p.spec.GPUs
 		want.Node.Pods++
-		want.Specs[p.spec]++
-		if !p.decided {
-			want.Undecided[p.spec.String()]++
-			want.Undecided[offer.AnySpec]++
+		want.Bills[p.spec.String()] = offer.Bills{Bill: ecispec.Bill{Specs: []ecispec.Spec{p.spec}}, Pods: want.Bills[p.spec.String()].Pods + 1}
+		if p.decided {
+			continue
+		}
+		for _, name := range []string{p.spec.String(), offer.AnySpec} {
+			u := want.Undecided[name]
+			if p.refused.IsZero() {
+				u.Pods++
+			} else if p.refused.After(u.Refused) {
+				u.Refused = p.refused
+			}
+			want.Undecided[name] = u
 		}
 	}
-	got := offer.Held{Specs: map[ecispec.Spec]int64{}, Undecided: map[string]int64{}}
+	var got offer.Held
 	counts.Held(name, &got)
-	if diff := cmp.Diff(want, got); diff != "" && (len(pods) > 0 || got.Node != (offer.Amount{})) {
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("step %d, node %s (-recount +got):\n%s", step, name, diff)
+	}
+	if counts.Amount(name) != want.Node {
+		t.Fatalf("step %d, node %s: amount %+v, recount %+v", step, name, counts.Amount(name), want.Node)
 	}
 }
 

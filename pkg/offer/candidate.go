@@ -1,6 +1,9 @@
 package offer
 
 import (
+	"strings"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
@@ -9,12 +12,11 @@ import (
 
 // Candidate is what a pod asks of ECI in one region. Immutable.
 type Candidate struct {
-	// specs are the names of the specifications that ECI may use, in its order.
-	specs []string
-	// most is what must be kept free for the pod, whichever of them ECI uses.
-	most ecispec.Spec
-	// bill is kept for its price.
 	bill ecispec.Bill
+	// most is what must be kept free for the pod, whichever specification ECI uses.
+	most ecispec.Spec
+	// specs are the names of the specifications as stock-outs name them, in the order in which ECI tries them.
+	specs []string
 	// never says why ECI can never run the pod; empty when it can.
 	never string
 }
@@ -28,40 +30,75 @@ func NewCandidate(pod *corev1.Pod, region string) *Candidate {
 	if err != nil {
 		return &Candidate{never: err.Error()}
 	}
-	c := &Candidate{bill: bill, most: bill.Most()}
-	for _, spec := range bill.Specs {
-		c.specs = append(c.specs, spec.String())
+	return &Candidate{bill: bill, most: bill.Most(), specs: StockNames(pod, bill)}
+}
+
+// Never says why ECI can never run the pod; empty when it can.
+func (c *Candidate) Never() string { return c.never }
+
+// StockNames returns how stock-outs name the specifications of a pod. A pod that asks for less than all that ECI has of them, such as for spot instances or
+// for one family, has names of its own: that ECI has none for it says nothing about others.
+func StockNames(pod *corev1.Pod, bill ecispec.Bill) []string {
+	suffix := ""
+	if ecispec.IsChoosy(pod) {
+		suffix = choosySuffix
 	}
-	return c
+	all := make([]string, 0, len(bill.Specs))
+	for _, spec := range bill.Specs {
+		all = append(all, spec.String()+suffix)
+	}
+	return all
 }
 
 // Holding is what a pod on a virtual node holds, and whether ECI has still to decide on it.
 type Holding struct {
-	Spec ecispec.Spec
-	// Undecided are the names of the specifications that ECI may still refuse the pod for; nil once its instance exists.
-	Undecided []string
+	Bill ecispec.Bill
+	// Stock are the names of its specifications in stock-outs.
+	Stock []string
+	// Decided is true once its instance exists.
+	Decided bool
+	// Refused is when ECI refused it; zero when it has not.
+	Refused time.Time
 }
 
-// HoldingOf returns what a bound pod holds. A pod that ECI cannot run holds nothing but its place.
+// HoldingOf returns what a bound pod holds. Whether ECI can run it does not matter: somebody has bound it, and it may run after all. A pod of which it
+// cannot be told what is billed holds nothing but its place.
 func HoldingOf(pod *corev1.Pod, region string) Holding {
-	c := NewCandidate(pod, region)
-	if IsCreated(pod) {
-		return Holding{Spec: c.most}
+	bill, err := ecispec.For(pod, region)
+	if err != nil {
+		return Holding{}
 	}
-	return Holding{Spec: c.most, Undecided: c.specs}
+	held := Holding{Bill: bill, Stock: StockNames(pod, bill), Decided: IsCreated(pod)}
+	if c := CreationOf(pod); !held.Decided && c != nil && c.Status == corev1.ConditionFalse {
+		held.Refused = c.LastTransitionTime.Time
+	}
+	return held
 }
 
-// IsCreated tells whether ECI has created the instance of a bound pod, by what the virtual-kubelet has written on it.
+// Amount is what the pod adds to what its node holds.
+func (h *Holding) Amount() Amount { return AmountOf(h.Bill.Most()) }
+
+// Name names the bill: pods whose bills have one name cost the same.
+func (h *Holding) Name() string { return strings.Join(h.Stock, ",") }
+
+// CreationOf returns the condition by which ECI tells of a pod's instance, or nil.
+func CreationOf(pod *corev1.Pod) *corev1.PodCondition {
+	for i := range pod.Status.Conditions {
+		if c := &pod.Status.Conditions[i]; c.Type == v1alpha1.ConditionContainerInstanceCreated {
+			return c
+		}
+	}
+	return nil
+}
+
+// IsCreated tells whether ECI has created the instance of a bound pod, by what the virtual-kubelet has written in its status. Annotations do not count:
+// whoever creates a pod can write them.
 func IsCreated(pod *corev1.Pod) bool {
 	if pod.Status.Phase != corev1.PodPending && pod.Status.Phase != "" {
 		return true
 	}
-	for i := range pod.Status.Conditions {
-		if c := &pod.Status.Conditions[i]; c.Type == v1alpha1.ConditionContainerInstanceCreated {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return pod.Annotations[v1alpha1.AnnotationInstanceID] != ""
+	c := CreationOf(pod)
+	return c != nil && c.Status == corev1.ConditionTrue
 }
 
 // Amount is what the pod adds to what a node holds.
@@ -97,6 +134,3 @@ func times(a, n int64) int64 {
 	}
 	return a * n
 }
-
-// Never says why ECI can never run the pod; empty when it can.
-func (c *Candidate) Never() string { return c.never }

@@ -1,24 +1,47 @@
 package offer
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
+)
+
+const (
+	// choosySuffix is behind the names of the specifications of choosy pods.
+	choosySuffix = " (choosy)"
+	// unheardFor is for how long a refusal is expected to be accounted for at most.
+	unheardFor = time.Minute
 )
 
 // Held is what the pods on virtual nodes hold at the moment of a decision.
 type Held struct {
 	// Node is what those on the node hold.
 	Node Amount
-	// Specs are how many there are of each specification.
-	Specs map[ecispec.Spec]int64
+	// Bills are how many of them have each bill, by its name.
+	Bills map[string]Bills
 	// Account is what those on all nodes of the account hold, in thousandths of a vCPU.
 	Account int64
 	// Quota is what they may hold together; see Node.Quota.
 	Quota int64
-	// Undecided are how many pods on the node ECI has still to decide on, by the name of each specification; AnySpec is their number.
-	Undecided map[string]int64
+	// Undecided are the pods on the node on which ECI has still to decide, by the name of each of their specifications, and AnySpec for all.
+	Undecided map[string]Undecided
+}
+
+// Bills are pods with the same bill.
+type Bills struct {
+	Bill ecispec.Bill
+	Pods int64
+}
+
+// Undecided are pods without an instance.
+type Undecided struct {
+	// Pods are those of which ECI has said nothing yet.
+	Pods int64
+	// Refused is when ECI refused one last, of those that are still there.
+	Refused time.Time
 }
 
 // Verdict is the answer of a node to a pod.
@@ -34,7 +57,9 @@ func (n *Node) Check(c *Candidate, held *Held, now time.Time) Verdict {
 	switch {
 	case c.never != "":
 		return Verdict{Why: c.never}
-	case n.freshUntil.IsZero():
+	case n.deleted:
+		return Verdict{Why: n.Zone + ": its VirtualNode is being deleted"}
+	case n.unobserved, n.freshUntil.IsZero():
 		return Verdict{Why: n.Zone + ": what ECI would accept is not known yet"}
 	case !now.Before(n.freshUntil):
 		return Verdict{Why: n.Zone + ": what ECI would accept has not been known for a while"}
@@ -51,20 +76,35 @@ func (n *Node) soldOut(c *Candidate, held *Held, now time.Time) string {
 	if len(n.stockOuts) == 0 {
 		return ""
 	}
-	closed := func(spec string) (stockOut, bool) {
-		s, known := n.stockOuts[spec]
-		return s, known && (now.Before(s.until) || held.Undecided[spec] > 0)
+	if n.isClosed(AnySpec, held, now) {
+		return fmt.Sprintf("%s: ECI refuses every pod (%s)", n.Zone, n.stockOuts[AnySpec].reason)
 	}
-	if all, isClosed := closed(AnySpec); isClosed {
-		return fmt.Sprintf("%s: ECI refuses every pod (%s)", n.Zone, all.reason)
-	}
-	for _, spec := range c.specs {
-		if _, isClosed := closed(spec); !isClosed {
+	first := ""
+	for _, name := range c.specs {
+		// What nobody can have a choosy pod cannot have either.
+		plain := strings.TrimSuffix(name, choosySuffix)
+		switch {
+		case n.isClosed(plain, held, now):
+			first = cmp.Or(first, fmt.Sprintf("%s: out of stock for %s (%s)", n.Zone, plain, n.stockOuts[plain].reason))
+		case n.isClosed(name, held, now):
+			first = cmp.Or(first, fmt.Sprintf("%s: out of stock for %s (%s)", n.Zone, name, n.stockOuts[name].reason))
+		default:
 			return ""
 		}
 	}
-	first, _ := closed(c.specs[0])
-	return fmt.Sprintf("%s: out of stock for %s (%s)", n.Zone, c.specs[0], first.reason)
+	return first
+}
+
+// isClosed tells whether a stock-out keeps the pods of a specification out.
+func (n *Node) isClosed(name string, held *Held, now time.Time) bool {
+	s, known := n.stockOuts[name]
+	if !known {
+		return false
+	}
+	waiting := held.Undecided[name]
+	// A pod that was refused just now will move until: the status is a moment behind.
+	unheard := waiting.Refused.After(s.lastFailure) && now.Sub(waiting.Refused) < unheardFor
+	return now.Before(s.until) || waiting.Pods > 0 || unheard
 }
 
 // fit tells whether the pod fits beside what the others hold.
@@ -103,13 +143,13 @@ func (n *Node) afford(c *Candidate, held *Held) Verdict {
 	if !n.rated || !known {
 		return unknown
 	}
-	for spec, pods := range held.Specs {
-		each, known := n.rates.PerHour(spec)
+	for name, bills := range held.Bills {
+		each, known := n.rates.Dearest(bills.Bill)
 		if !known {
-			unknown.Why = fmt.Sprintf("%s: the price of %s, which runs there, is not known, and spec.maxSpendPerHour is set", n.Zone, spec)
+			unknown.Why = fmt.Sprintf("%s: the price of %s, which runs there, is not known, and spec.maxSpendPerHour is set", n.Zone, name)
 			return unknown
 		}
-		total = ecispec.Pico(plus(int64(total), times(int64(each), pods)))
+		total = ecispec.Pico(plus(int64(total), times(int64(each), bills.Pods)))
 	}
 	if total > n.maxSpend {
 		return Verdict{Why: fmt.Sprintf("%s: spec.maxSpendPerHour leaves no room for %s", n.Zone, c.specs[0]), Full: true}
@@ -128,7 +168,7 @@ type Rank struct {
 func (n *Node) Rank(c *Candidate) Rank {
 	var r Rank
 	if len(c.specs) > 0 {
-		r.LowStock = n.lowStock[c.specs[0]] || n.lowStock[AnySpec]
+		r.LowStock = n.lowStock[strings.TrimSuffix(c.specs[0], choosySuffix)]
 	}
 	if n.rated && len(c.bill.Specs) > 0 {
 		r.Price, _ = n.rates.Dearest(c.bill)

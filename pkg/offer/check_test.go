@@ -1,9 +1,11 @@
 package offer_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,7 +52,7 @@ func spec(t *testing.T, text string) ecispec.Spec {
 
 func TestCheck(t *testing.T) {
 	out := func(spec, reason string, until int) v1alpha1.StockOut {
-		return v1alpha1.StockOut{Spec: spec, Reason: reason, Source: v1alpha1.SourcePod, Until: in(until)}
+		return v1alpha1.StockOut{Spec: spec, Reason: reason, Source: v1alpha1.SourcePod, LastFailure: in(-30), Until: in(until)}
 	}
 	two := wrappers.MakePod("p").Request("cpu", "2").Request("memory", "4Gi")
 	cases := map[string]struct {
@@ -70,13 +72,20 @@ func TestCheck(t *testing.T) {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.Limits = limits("cpu", "10") }, held: offer.Held{Node: offer.Amount{MilliCPU: 9000}},
 			want: offer.Verdict{Why: "cn-beijing-j: spec.limits.cpu leaves no room for 2-4Gi", Full: true},
 		},
+		"a limit that was lowered just now": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.Limits = limits("cpu", "1") },
+			want: offer.Verdict{Why: "cn-beijing-j: spec.limits.cpu leaves no room for 2-4Gi", Full: true},
+		},
+		"an edit of which the status does not speak yet": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Generation = 2 }, want: offer.Verdict{Why: "cn-beijing-j: what ECI would accept is not known yet"},
+		},
 		"a limit on memory": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.Limits = limits("memory", "80Gi") }, held: offer.Held{Node: offer.Amount{Memory: 77 << 30}},
 			want: offer.Verdict{Why: "cn-beijing-j: spec.limits.memory leaves no room for 2-4Gi", Full: true},
 		},
 		"no address is free": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.VSwitches = []string{"vsw-a"} }, held: offer.Held{Node: offer.Amount{Pods: 40}},
-			want: offer.Verdict{Why: "cn-beijing-j: the free IP addresses of its vSwitches leaves no room for 2-4Gi", Full: true},
+			want: offer.Verdict{Why: "cn-beijing-j: the number of free IP addresses of its vSwitches leaves no room for 2-4Gi", Full: true},
 		},
 		"what is billed counts, not what is requested": {
 			pod: wrappers.MakePod("p").Request("cpu", "2").Request("memory", "5Gi"), held: offer.Held{Node: offer.Amount{Memory: 73 << 30}},
@@ -114,6 +123,10 @@ func TestCheck(t *testing.T) {
 			want: offer.Verdict{Why: `annotation k8s.aliyun.com/eci-use-specs: specification "big" must be <vCPU>-<memory>Gi such as 2-4Gi, ` +
 				`or an ECS instance type such as ecs.c6.large`},
 		},
+		"the VirtualNode is being deleted": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.DeletionTimestamp = ptrTo(in(0)) },
+			want: offer.Verdict{Why: "cn-beijing-j: its VirtualNode is being deleted"},
+		},
 		"sold out": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 1)} },
 			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
@@ -134,11 +147,37 @@ func TestCheck(t *testing.T) {
 		},
 		"one may try again": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
-			held: offer.Held{Undecided: map[string]int64{"4-8Gi": 1}},
+			held: offer.Held{Undecided: map[string]offer.Undecided{"4-8Gi": {Pods: 1}}},
 		},
 		"one tries again": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
-			held: offer.Held{Undecided: map[string]int64{"2-4Gi": 1}},
+			held: offer.Held{Undecided: map[string]offer.Undecided{"2-4Gi": {Pods: 1}}},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
+		},
+		"one that was refused is decided": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
+			held: offer.Held{Undecided: map[string]offer.Undecided{"2-4Gi": {Refused: in(-100).Time}}},
+		},
+		"one that was refused just now is not known of yet": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
+			held: offer.Held{Undecided: map[string]offer.Undecided{"2-4Gi": {Refused: in(-1).Time}}},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
+		},
+		"no spot instances are left: others are": {
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi (choosy)", "NoStock", 1)}
+			},
+		},
+		"no spot instances are left": {
+			pod: wrappers.MakePod("p").Annotation("k8s.aliyun.com/eci-spot-strategy", "SpotAsPriceGo"),
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi (choosy)", "NoStock", 1)}
+			},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (choosy) (NoStock)"},
+		},
+		"nothing is left, for spot instances neither": {
+			pod:  wrappers.MakePod("p").Annotation("k8s.aliyun.com/eci-spot-strategy", "SpotAsPriceGo"),
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 1)} },
 			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
 		},
 		"the zone is closed": {
@@ -147,11 +186,24 @@ func TestCheck(t *testing.T) {
 		},
 		"money enough": { // 2-4Gi costs 0.504 an hour
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("1.008")) },
-			held: offer.Held{Specs: map[ecispec.Spec]int64{spec(t, "2-4Gi"): 1}},
+			held: offer.Held{Bills: bills(t, "2-4Gi")},
+		},
+		"the dearest of several instance types counts, also when it runs": { // 0.36 and 20
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("40"))
+				vn.Status.Price.InstanceTypes = []v1alpha1.InstanceTypePrice{{Type: "ecs.c6.large", PerHour: "12"}, {Type: "ecs.c7.large", PerHour: "20"}}
+			},
+			pod: wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "ecs.c6.large,ecs.c7.large"),
+			held: offer.Held{Bills: func() map[string]offer.Bills {
+				b := bills(t, "ecs.c6.large", "ecs.c7.large")
+				b["x"] = b["ecs.c6.large,ecs.c7.large"]
+				return b
+			}()},
+			want: offer.Verdict{Why: "cn-beijing-j: spec.maxSpendPerHour leaves no room for ecs.c6.large", Full: true},
 		},
 		"not money enough": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("1.007")) },
-			held: offer.Held{Specs: map[ecispec.Spec]int64{spec(t, "2-4Gi"): 1}},
+			held: offer.Held{Bills: bills(t, "2-4Gi")},
 			want: offer.Verdict{Why: "cn-beijing-j: spec.maxSpendPerHour leaves no room for 2-4Gi", Full: true},
 		},
 		"a limit on money and no prices": {
@@ -162,7 +214,7 @@ func TestCheck(t *testing.T) {
 		},
 		"a limit on money and an instance type without a price": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("100")) },
-			held: offer.Held{Specs: map[ecispec.Spec]int64{spec(t, "ecs.c6.large"): 1}},
+			held: offer.Held{Bills: bills(t, "ecs.c6.large")},
 			want: offer.Verdict{Why: "cn-beijing-j: the price of ecs.c6.large, which runs there, is not known, and spec.maxSpendPerHour is set"},
 		},
 	}
@@ -180,16 +232,74 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// bills are one pod that ECI bills for one of these.
+func bills(t *testing.T, specs ...string) map[string]offer.Bills {
+	t.Helper()
+	var bill ecispec.Bill
+	for _, text := range specs {
+		bill.Specs = append(bill.Specs, spec(t, text))
+	}
+	return map[string]offer.Bills{strings.Join(specs, ","): {Bill: bill, Pods: 1}}
+}
+
 func limits(name corev1.ResourceName, amount string) map[corev1.ResourceName]quantity.Quantity {
 	return map[corev1.ResourceName]quantity.Quantity{name: quantity.MustParse(amount)}
 }
 
-func TestNewOfANodeThatIsAnothers(t *testing.T) {
-	vn := zone(func(vn *v1alpha1.VirtualNode) {
-		vn.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonNodeNameTaken}}
-	})
-	if offer.New(vn) != nil {
-		t.Error("a VirtualNode offers a node that is another's")
+func TestDescribing(t *testing.T) {
+	taken := wrappers.MakeZone("cn-beijing-j").Obj()
+	taken.Name, taken.CreationTimestamp = "taken", in(-10)
+	taken.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonNodeNameTaken}}
+	younger, older, other := wrappers.MakeZone("cn-beijing-j").Obj(), wrappers.MakeZone("cn-beijing-j").Obj(), wrappers.MakeZone("cn-beijing-k").Obj()
+	younger.Name, younger.CreationTimestamp = "a", in(1)
+	older.Name, older.CreationTimestamp = "b", in(0)
+	got := map[string]string{}
+	for node, vn := range offer.Describing([]*v1alpha1.VirtualNode{taken, younger, older, other}) {
+		got[node] = vn.Name
+	}
+	if diff := cmp.Diff(map[string]string{"virtual-kubelet-cn-beijing-j": "b", "virtual-kubelet-cn-beijing-k": "cn-beijing-k"}, got); diff != "" {
+		t.Errorf("describing (-want +got):\n%s", diff)
+	}
+}
+
+func TestHoldingOf(t *testing.T) {
+	three := func() *wrappers.Pod {
+		return wrappers.MakePod("p").Request("cpu", "2").Request("memory", "3Gi").Node("n")
+	}
+	running, refused := three(), three()
+	running.Status.Phase = corev1.PodRunning
+	refused.Status.Conditions = []corev1.PodCondition{{Type: v1alpha1.ConditionContainerInstanceCreated, Status: corev1.ConditionFalse, LastTransitionTime: in(0)}}
+	bill := func(texts ...string) ecispec.Bill {
+		var b ecispec.Bill
+		for _, text := range texts {
+			b.Specs = append(b.Specs, spec(t, text))
+		}
+		return b
+	}
+	cases := map[string]struct {
+		pod  *wrappers.Pod
+		want offer.Holding
+	}{
+		"ECI has still to decide": {pod: three(), want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}}},
+		"it runs":                 {pod: running, want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}, Decided: true}},
+		"ECI has refused it":      {pod: refused, want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}, Refused: in(0).Time}},
+		"what Spillway would not have placed counts, too": {pod: three().HostPort(80), want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}}},
+		"one of several": {
+			pod:  wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "2-8Gi,4-4Gi").Node("n"),
+			want: offer.Holding{Bill: bill("2-8Gi", "4-4Gi"), Stock: []string{"2-8Gi", "4-4Gi"}},
+		},
+		"one of a family": {
+			pod:  three().Annotation("k8s.aliyun.com/eci-instance-family", "ecs.c7"),
+			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi (choosy)"}},
+		},
+		"what cannot be read holds nothing": {pod: wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "big").Node("n")},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, offer.HoldingOf(tc.pod.Obj(), "cn-beijing")); diff != "" {
+				t.Errorf("holding (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -262,12 +372,12 @@ func TestIsCreated(t *testing.T) {
 		edit func(*corev1.Pod)
 		want bool
 	}{
-		"assumed":         {edit: func(*corev1.Pod) {}},
-		"bound":           {edit: func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }},
-		"runs":            {edit: func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning }, want: true},
-		"created":         {edit: condition(corev1.ConditionTrue), want: true},
-		"refused":         {edit: condition(corev1.ConditionFalse)},
-		"has an instance": {edit: func(p *corev1.Pod) { p.Annotations = map[string]string{v1alpha1.AnnotationInstanceID: "eci-1"} }, want: true},
+		"assumed":                                {edit: func(*corev1.Pod) {}},
+		"bound":                                  {edit: func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }},
+		"runs":                                   {edit: func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning }, want: true},
+		"created":                                {edit: condition(corev1.ConditionTrue), want: true},
+		"refused":                                {edit: condition(corev1.ConditionFalse)},
+		"says of itself that it has an instance": {edit: func(p *corev1.Pod) { p.Annotations = map[string]string{v1alpha1.AnnotationInstanceID: "eci-1"} }},
 		"refused after all": {edit: func(p *corev1.Pod) {
 			condition(corev1.ConditionFalse)(p)
 			p.Annotations = map[string]string{v1alpha1.AnnotationInstanceID: "eci-1"}

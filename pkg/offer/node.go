@@ -6,11 +6,14 @@
 package offer
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
@@ -41,7 +44,9 @@ type Node struct {
 	// Account names whose quota it is: the nodes of one account share it.
 	Account string
 
-	capacity Amount
+	// deleted is true while the VirtualNode is being deleted, and unobserved until the status speaks of its spec.
+	deleted, unobserved bool
+	capacity            Amount
 	// bounds says in words what bounds each part of the capacity, in a sentence about a pod that does not fit.
 	bounds bounds
 	// quotaMilliCPU is what the pods on all nodes of the account may hold together, read at quotaAt.
@@ -59,20 +64,32 @@ type Node struct {
 type bounds struct{ cpu, memory, pods, gpus string }
 
 type stockOut struct {
-	reason string
-	until  time.Time
+	reason             string
+	until, lastFailure time.Time
 }
 
-// New returns what a VirtualNode offers by its status; nil when it has no node of its own, because another VirtualNode has the name, or when it is being
-// deleted: the Node is closed then, or another virtual-kubelet's alone.
-func New(vn *v1alpha1.VirtualNode) *Node {
-	ready := meta.FindStatusCondition(vn.Status.Conditions, v1alpha1.ConditionReady)
-	if vn.DeletionTimestamp != nil || ready != nil && ready.Reason == v1alpha1.ReasonNodeNameTaken {
-		return nil
+// Describing returns the VirtualNodes that describe a Node, by its name: of several that name one the older, then the first by name, and none that has
+// been told that the name is another's.
+func Describing(all []*v1alpha1.VirtualNode) map[string]*v1alpha1.VirtualNode {
+	sorted := slices.SortedFunc(slices.Values(all), func(a, b *v1alpha1.VirtualNode) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	describing := map[string]*v1alpha1.VirtualNode{}
+	for _, vn := range sorted {
+		ready := meta.FindStatusCondition(vn.Status.Conditions, v1alpha1.ConditionReady)
+		taken := ready != nil && ready.Reason == v1alpha1.ReasonNodeNameTaken
+		if !taken && describing[vn.NodeName()] == nil {
+			describing[vn.NodeName()] = vn
+		}
 	}
+	return describing
+}
+
+// New returns what a VirtualNode offers by its status. One that is being deleted takes no pod, but those that are there count.
+func New(vn *v1alpha1.VirtualNode) *Node {
 	n := &Node{
 		Name: vn.NodeName(), Zone: vn.Spec.Zone, Region: vn.Spec.Region, Account: vn.Account(), quotaMilliCPU: Unbounded,
-		stockOuts: map[string]stockOut{}, lowStock: map[string]bool{},
+		deleted: vn.DeletionTimestamp != nil, unobserved: vn.Status.ObservedGeneration < vn.Generation, stockOuts: map[string]stockOut{}, lowStock: map[string]bool{},
 	}
 	status := &vn.Status
 	n.capacity, n.bounds = capacityOf(vn)
@@ -88,7 +105,7 @@ func New(vn *v1alpha1.VirtualNode) *Node {
 	n.setPrice(vn)
 	for i := range status.StockOuts {
 		s := &status.StockOuts[i]
-		n.stockOuts[s.Spec] = stockOut{reason: s.Reason, until: s.Until.Time}
+		n.stockOuts[s.Spec] = stockOut{reason: s.Reason, until: s.Until.Time, lastFailure: s.LastFailure.Time}
 	}
 	for _, spec := range status.LowStock {
 		n.lowStock[spec] = true
@@ -96,45 +113,48 @@ func New(vn *v1alpha1.VirtualNode) *Node {
 	return n
 }
 
-// capacityOf returns the published capacity and what bounds it.
+// capacityOf returns the published capacity, or the limits where an edit has lowered them since, and what bounds it.
 func capacityOf(vn *v1alpha1.VirtualNode) (Amount, bounds) {
 	amount := Amount{MilliCPU: Unbounded, Memory: Unbounded, Pods: Unbounded, GPUs: Unbounded}
 	if vn.IsManaged() {
 		amount.GPUs = 0
 	}
-	names := bounds{
-		cpu: "the vCPU quota of " + vn.Spec.Region, memory: "the vCPU quota of " + vn.Spec.Region, pods: "the vCPU quota of " + vn.Spec.Region,
-		gpus: "spec.limits has no " + string(resourceGPU) + ", which",
+	names := bounds{cpu: "the vCPU quota of " + vn.Spec.Region, gpus: "spec.limits has no " + string(resourceGPU) + ", which"}
+	if quota := vn.Status.QuotaCPU; vn.Spec.MaxSpendPerHour != nil && quota != nil && quota.Cmp(vn.Status.Capacity[corev1.ResourceCPU]) > 0 {
+		names.cpu = "spec.maxSpendPerHour"
 	}
+	take(vn, corev1.ResourceCPU, &amount.MilliCPU, &names.cpu)
+	names.memory, names.pods = names.cpu, names.cpu
 	if len(vn.Spec.VSwitches) > 0 {
-		names.pods = "the free IP addresses of its vSwitches"
+		names.pods = "the number of free IP addresses of its vSwitches"
 	}
-	for name, target := range map[corev1.ResourceName]*int64{
-		corev1.ResourceCPU: &amount.MilliCPU, corev1.ResourceMemory: &amount.Memory, corev1.ResourcePods: &amount.Pods, resourceGPU: &amount.GPUs,
-	} {
-		if quantity, ok := vn.Status.Capacity[name]; ok {
-			*target = quantity.Value()
-			if name == corev1.ResourceCPU {
-				*target = quantity.MilliValue()
-			}
-		}
-	}
-	for name, words := range map[corev1.ResourceName]*string{
-		corev1.ResourceCPU: &names.cpu, corev1.ResourceMemory: &names.memory, corev1.ResourcePods: &names.pods, resourceGPU: &names.gpus,
-	} {
-		published := vn.Status.Capacity[name]
-		if limit, ok := vn.Spec.Limits[name]; ok && limit.Cmp(published) == 0 {
-			*words = "spec.limits." + string(name)
-		}
-	}
+	take(vn, corev1.ResourceMemory, &amount.Memory, &names.memory)
+	take(vn, corev1.ResourcePods, &amount.Pods, &names.pods)
+	take(vn, resourceGPU, &amount.GPUs, &names.gpus)
 	return amount, names
+}
+
+// take takes one resource over, and names the limit on it where that is what bounds it.
+func take(vn *v1alpha1.VirtualNode, name corev1.ResourceName, amount *int64, words *string) {
+	value := func(quantity resource.Quantity) int64 {
+		if name == corev1.ResourceCPU {
+			return quantity.MilliValue()
+		}
+		return quantity.Value()
+	}
+	if published, ok := vn.Status.Capacity[name]; ok {
+		*amount = value(published)
+	}
+	if limit, ok := vn.Spec.Limits[name]; ok && value(limit.Quantity) <= *amount {
+		*amount, *words = value(limit.Quantity), "spec.limits."+string(name)
+	}
 }
 
 // setPrice reads the published prices. Prices that cannot be read are not known.
 func (n *Node) setPrice(vn *v1alpha1.VirtualNode) {
 	if limit := vn.Spec.MaxSpendPerHour; limit != nil {
 		n.maxSpend = 1 // A limit that cannot be read lets nothing in.
-		if spend, err := ecispec.ParsePico(limit.AsDec().String()); err == nil {
+		if spend, err := ecispec.ParsePico(Decimal(limit.Quantity)); err == nil {
 			n.maxSpend = spend
 		}
 	}
@@ -159,6 +179,9 @@ func (n *Node) setPrice(vn *v1alpha1.VirtualNode) {
 	}
 }
 
+// Decimal writes a quantity as a decimal number, without changing it.
+func Decimal(quantity resource.Quantity) string { return quantity.AsDec().String() }
+
 // secondsPerHour turns the prices of the status, which people read, into those of the arithmetic, which are ECI's.
 const secondsPerHour = 3600
 
@@ -167,8 +190,11 @@ func perSecond(perHour string) (ecispec.Pico, error) {
 	return p / secondsPerHour, err
 }
 
-// Quota returns what the pods on all nodes of the account may hold together, in thousandths of a vCPU, and when it was read.
-func (n *Node) Quota() (milliCPU int64, at time.Time) { return n.quotaMilliCPU, n.quotaAt }
+// Quota returns what the pods on all nodes of the account may hold together, in thousandths of a vCPU, and when it was read. It is not known when the status
+// may speak of another account.
+func (n *Node) Quota() (milliCPU int64, at time.Time, known bool) {
+	return n.quotaMilliCPU, n.quotaAt, !n.unobserved && !n.quotaAt.IsZero()
+}
 
 // Reopens returns the next moment after now at which a stock-out lets a pod try again; zero when there is none.
 func (n *Node) Reopens(now time.Time) time.Time {
@@ -183,7 +209,7 @@ func (n *Node) Reopens(now time.Time) time.Time {
 
 // BetterThan tells whether a pod that was refused by the offer before may be taken by this one: something is more than it was, or known again.
 func (n *Node) BetterThan(before *Node, now time.Time) bool {
-	if before == nil || before.Account != n.Account || n.freshUntil.After(now) != before.freshUntil.After(now) {
+	if before == nil || before.Account != n.Account || n.isOpen(now) && !before.isOpen(now) {
 		return true
 	}
 	a, b := &n.capacity, &before.capacity
@@ -191,6 +217,11 @@ func (n *Node) BetterThan(before *Node, now time.Time) bool {
 		return true
 	}
 	return n.maxSpend != before.maxSpend || n.rated && !before.rated || n.cheaperThan(before) || n.reopened(before)
+}
+
+// isOpen tells whether the node takes pods at all.
+func (n *Node) isOpen(now time.Time) bool {
+	return !n.deleted && !n.unobserved && n.freshUntil.After(now)
 }
 
 // reopened tells whether a stock-out ended, or will end earlier.

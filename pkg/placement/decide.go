@@ -67,12 +67,15 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 	d := Decision{Outcome: Held, Unit: -1, policy: p}
 	for i := range p.Units {
 		unit := &p.Units[i]
-		why, full := view.Barred(i), false
-		if why == "" {
-			why = p.fullWords(i, view.Usage(i), requests)
-			full = why != ""
+		if why := view.Barred(i); why != "" {
+			// Nothing that could happen in the unit would help the pod there: it goes on.
+			d.Outcome = Failed
+			d.add(i, why)
+			continue
 		}
-		if why == "" {
+		why := p.fullWords(i, view.Usage(i), requests)
+		full := why != ""
+		if !full {
 			room := view.Room(i)
 			if room == RoomYes {
 				d.Outcome, d.Unit = Placed, i

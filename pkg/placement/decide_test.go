@@ -260,3 +260,18 @@ func TestRoomHasWords(t *testing.T) {
 		}
 	}
 }
+
+// TestBarredIsNeverWaitedFor checks that a pod goes on from a unit that can never take it, whatever whenTryNextUnits says.
+func TestBarredIsNeverWaitedFor(t *testing.T) {
+	for _, tryNext := range []v1alpha1.TryNextPolicy{
+		v1alpha1.TryNextLackResourceOrExceedMax, v1alpha1.TryNextExceedMax, v1alpha1.TryNextTimeoutOrExceedMax, v1alpha1.TryNextLackResourceAndNoTerminating,
+	} {
+		t.Run(string(tryNext), func(t *testing.T) {
+			policy := Compile(wrappers.MakePolicy("p").TryNext(tryNext).PreemptFirst().Unit(wrappers.ECI().Max(10)).Unit(wrappers.ECS()).Obj())
+			view := &fixedView{barred: []string{"ECI cannot run pods with hostNetwork"}, terminating: []int64{1}, preempt: []bool{true}, nominated: []bool{true}}
+			if d := policy.Decide(nil, view, begin); d.Outcome != Placed || d.Unit != 1 {
+				t.Errorf("outcome %v in unit %d, want %v in unit 1: %s", d.Outcome, d.Unit, Placed, d.Message())
+			}
+		})
+	}
+}

@@ -118,7 +118,7 @@ func (v *view) roomOn(unit *placement.Unit, nodes *members) placement.Room {
 	}
 	asking := v.asking(unit)
 	room, reasons := v.candidate.virtualRoom(nodes, v.pl.index.nodes, func(node string) (string, bool) { return v.pl.offers.Takes(asking, node) })
-	if room == placement.RoomClosed {
+	if len(reasons) > 0 {
 		v.closed[unit.Index] = virtualnode.Reasons(reasons)
 	}
 	return room
@@ -137,8 +137,11 @@ func (v *view) asking(unit *placement.Unit) *virtualnode.Asking {
 	return a
 }
 
-// refusedByECI returns what the pod asked of ECI when that was refused in a unit of this cycle; nil when it was not.
+// refusedByECI returns what the pod asked of ECI when that was refused in a unit, in this cycle or earlier in its walk; nil when it was not.
 func (v *view) refusedByECI() *virtualnode.Asking {
+	if v.walk.refused != nil {
+		return v.walk.refused
+	}
 	for unit, asking := range v.askings {
 		if v.closed[unit] != "" || asking.Never() != "" {
 			return asking
@@ -213,7 +216,7 @@ func (v *view) Nominated(unit int) bool {
 // mayPreemptIn tells whether the unit has a pod that this one could preempt.
 func (v *view) mayPreemptIn(unit int) bool {
 	u := &v.policy.Units[unit]
-	return !u.NoPreemption() && mayPreempt(v.pod) && v.pl.index.hasBelow(v.pl.index.members(u.Nodes), corev1helpers.PodPriority(v.pod))
+	return !u.NoPreemption() && mayPreempt(v.pod) && v.Barred(unit) == "" && v.pl.index.hasBelow(v.pl.index.members(u.Nodes), corev1helpers.PodPriority(v.pod))
 }
 
 // mayPreemptAnywhere tells whether a unit has a pod that this one could preempt.

@@ -57,7 +57,9 @@ type walk struct {
 	unfit map[string]int64
 	// preempted are the units in which preemption was tried in vain, by ID.
 	preempted map[string]bool
-	until     time.Time
+	// refused is what the pod asked of ECI when a virtual node refused it after its unit had been chosen.
+	refused *virtualnode.Asking
+	until   time.Time
 }
 
 // nomination is the slot of a pod that has preempted others.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
 // PostFilter is what happens to a governed pod that was not placed in this cycle. It tries preemption where preemptPolicy says so (R8). When the nodes
@@ -34,6 +35,9 @@ func (pl *ResourcePolicy) PostFilter(
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
 	s.view.walk = s.view.walk.on()
+	if refused := virtualnode.Refused(state); refused != nil {
+		s.view.walk.refused = refused
+	}
 	if s.outcome == placement.Placed {
 		s.view.walk.fail(s.unit.ID, s.nodes.freed)
 	}
@@ -147,7 +151,7 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 
 // on returns the walk as one that can be added to.
 func (w walk) on() walk {
-	next := walk{unfit: map[string]int64{}, preempted: map[string]bool{}}
+	next := walk{unfit: map[string]int64{}, preempted: map[string]bool{}, refused: w.refused}
 	maps.Copy(next.unfit, w.unfit)
 	maps.Copy(next.preempted, w.preempted)
 	return next

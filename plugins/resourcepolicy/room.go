@@ -83,15 +83,19 @@ func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
 }
 
 // virtualRoom searches virtual nodes, of which there are few, for one that could take the pod. takes tells what ECI says of a node; the reasons are those
-// of the nodes that would take the pod but for ECI.
+// of the nodes that it wants and where ECI refuses it.
 func (c *candidate) virtualRoom(m *members, nodes []fwk.NodeInfo, takes func(node string) (why string, ok bool)) (placement.Room, []string) {
 	if len(m.positions) == 0 {
 		return placement.RoomNoNodes, nil
 	}
-	room := placement.RoomNone
+	room, coming := placement.RoomNone, false
 	var reasons []string
 	for _, at := range m.positions {
 		info := nodes[at]
+		if !c.matches(info.Node()) {
+			room = max(room, placement.RoomRefused)
+			continue
+		}
 		why, taken := takes(info.Node().Name)
 		switch {
 		case !taken:
@@ -100,15 +104,25 @@ func (c *candidate) virtualRoom(m *members, nodes []fwk.NodeInfo, takes func(nod
 		case c.allowedOn(info.Node(), true):
 			return placement.RoomYes, nil
 		case isNotReady(info.Node()):
-			room = placement.RoomComing
-		case room != placement.RoomComing:
-			room = placement.RoomRefused
+			coming = true
+		default:
+			room = max(room, placement.RoomRefused)
 		}
 	}
-	if len(reasons) > 0 && room != placement.RoomComing {
-		return placement.RoomClosed, reasons
+	switch {
+	case coming:
+		room = placement.RoomComing
+	case len(reasons) > 0:
+		room = placement.RoomClosed
 	}
-	return room, nil
+	return room, reasons
+}
+
+// matches tells whether the labels of the node are those that the pod wants.
+func (c *candidate) matches(node *corev1.Node) bool {
+	matches, err := c.affinity.Match(node)
+	// An affinity that cannot be read is the NodeAffinity plugin's to explain.
+	return matches || err != nil
 }
 
 // allowedOn tells whether the node's cordon, taints and labels allow the pod.
@@ -116,12 +130,7 @@ func (c *candidate) allowedOn(node *corev1.Node, virtual bool) bool {
 	if node.Spec.Unschedulable && !c.toleratesUnschedulable() {
 		return false
 	}
-	if virtualnode.HasUntoleratedTaint(c.logger, node, c.pod, virtual) {
-		return false
-	}
-	matches, err := c.affinity.Match(node)
-	// An affinity that cannot be read is the NodeAffinity plugin's to explain.
-	return matches || err != nil
+	return !virtualnode.HasUntoleratedTaint(c.logger, node, c.pod, virtual) && c.matches(node)
 }
 
 // isNotReady tells whether the node is not ready yet, or not any more, as the taint says that the node lifecycle controller gives it.

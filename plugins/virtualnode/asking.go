@@ -21,6 +21,8 @@ type Asking struct {
 	pod     *corev1.Pod
 	now     time.Time
 	catalog *catalog
+	// nominated is what other pods will hold on virtual nodes for which they have preempted others, in thousandths of a vCPU.
+	nominated map[string]int64
 
 	// mu guards what Filter, which runs in parallel, finds out once: nothing waits under it.
 	mu         sync.Mutex
@@ -30,7 +32,8 @@ type Asking struct {
 
 // Ask begins to ask for a pod, with the annotations that its unit writes on it. Follow must have been called in this cycle.
 func (o *Offers) Ask(pod *corev1.Pod, annotations map[string]string) *Asking {
-	return &Asking{pod: Annotated(pod, annotations), now: time.Now(), catalog: o.current()}
+	current := o.current()
+	return &Asking{pod: Annotated(pod, annotations), now: time.Now(), catalog: current, nominated: o.nominatedFor(pod, current)}
 }
 
 // Annotated returns the pod with annotations over its own.

@@ -89,13 +89,13 @@ func (pl *VirtualNode) RemovePod(_ context.Context, state fwk.CycleState, _ *cor
 	return nil
 }
 
-func (pl *VirtualNode) simulate(state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo, n int64) {
+func (pl *VirtualNode) simulate(state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo, sign int64) {
 	c := cycleOf(state)
 	if c == nil {
 		return
 	}
 	if described := c.asking.catalog.nodes[node.Node().Name]; described != nil {
-		c.changes = c.changes.with(described.Name, pl.offers.holding(pod, described).Spec, n)
+		c.changes = c.changes.with(described.Name, change{held: pl.offers.holding(pod, described), sign: sign})
 	}
 }
 
@@ -134,10 +134,19 @@ func (pl *VirtualNode) Filter(ctx context.Context, state fwk.CycleState, pod *co
 
 // PostFilter notes a pod without a policy that a virtual node refused, so that it is tried again when ECI would accept more. It helps no pod itself.
 func (pl *VirtualNode) PostFilter(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
-	if c := cycleOf(state); c != nil && c.asking.wasRefused() {
-		pl.offers.Wait(c.asking, pod)
+	if asking := Refused(state); asking != nil {
+		pl.offers.Wait(asking, pod)
 	}
 	return nil, fwk.NewStatus(fwk.Unschedulable)
+}
+
+// Refused returns what the pod of this cycle asked of ECI when Filter refused it on a virtual node for what may change without an event of the cluster; nil
+// otherwise.
+func Refused(state fwk.CycleState) *Asking {
+	if c := cycleOf(state); c != nil && c.asking.wasRefused() {
+		return c.asking
+	}
+	return nil
 }
 
 // cycleOf returns the state of this cycle, or nil when no VirtualNode was known at its beginning.

@@ -1,12 +1,15 @@
 package virtualnode
 
 import (
+	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -25,17 +28,44 @@ const (
 // handle is the little of the framework's handle that the tests of this package need.
 type handle struct {
 	fwk.Handle
-	lister    fwk.SharedLister
+	lister fwk.SharedLister
+	// mu guards activated: timers activate, too.
+	mu        sync.Mutex
 	activated []string
+	// nominated are pods by the node that they are nominated to.
+	nominated map[string][]fwk.PodInfo
 }
+
+func (h *handle) NominatedPodsForNode(node string) []fwk.PodInfo { return h.nominated[node] }
 
 func (h *handle) SnapshotSharedLister() fwk.SharedLister { return h.lister }
 
 func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, pod := range pods {
 		h.activated = append(h.activated, pod.Name)
 	}
-	slices.Sort(h.activated)
+}
+
+// take returns the pods that have been activated since the last call.
+func (h *handle) take() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	taken := h.activated
+	h.activated = nil
+	return taken
+}
+
+// await waits until a pod is activated.
+func (h *handle) await(t *testing.T, name string) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+		return slices.Contains(h.take(), name), nil
+	})
+	if err != nil {
+		t.Errorf("%s is not woken: %v", name, err)
+	}
 }
 
 // world is a plugin in a cluster with these VirtualNodes, their Nodes, and bound pods.

@@ -44,7 +44,11 @@ func (pl *VirtualNode) isSchedulableAfterPodGone(_ klog.Logger, _ *corev1.Pod, o
 	if err != nil {
 		return fwk.Queue, err
 	}
-	if !pl.offers.Describes(gone.Spec.NodeName) {
+	node := gone.Spec.NodeName
+	if node == "" {
+		node = gone.Status.NominatedNodeName // It was nominated, and is no longer.
+	}
+	if !pl.offers.Describes(node) {
 		return fwk.QueueSkip, nil
 	}
 	return fwk.Queue, nil

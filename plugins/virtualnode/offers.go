@@ -1,20 +1,18 @@
 package virtualnode
 
 import (
-	"cmp"
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
-	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
@@ -26,6 +24,8 @@ type Offers struct {
 	// store has the VirtualNodes, and synced tells whether it has been filled once.
 	store  cache.Store
 	synced func() bool
+	// pods is the scheduler's store of pods.
+	pods cache.Store
 	// building is held while a catalog is made. Only computation happens under it (R11).
 	building sync.Mutex
 	// catalog is what the VirtualNodes say, replaced as a whole when one changes; nil before it was made once.
@@ -45,19 +45,19 @@ type Offers struct {
 
 // catalog is what the VirtualNodes say. Immutable.
 type catalog struct {
+	// complete is true when the informer had read all VirtualNodes.
+	complete bool
 	// nodes are the offers by the name of the Node.
 	nodes map[string]*offer.Node
 	// quotas are what the pods on all nodes of each account may hold, in thousandths of a vCPU, as it was read last.
 	quotas map[string]int64
-	// version is another one after each change.
-	version int64
 }
 
 // NewOffers returns an Offers that knows of no virtual node until its New has been called.
 func NewOffers() *Offers {
 	return &Offers{
-		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, waiters: newWaiters(), store: cache.NewStore(cache.MetaNamespaceKeyFunc),
-		synced: func() bool { return false },
+		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, waiters: newWaiters(),
+		store: cache.NewStore(cache.MetaNamespaceKeyFunc), pods: cache.NewStore(cache.MetaNamespaceKeyFunc), synced: func() bool { return false },
 	}
 }
 
@@ -65,16 +65,17 @@ func (o *Offers) setUp(logger klog.Logger, handle fwk.Handle) {
 	o.logger, o.handle = logger, handle
 }
 
-// current returns what the VirtualNodes say. The first time it reads the informer's store, which is complete before the handlers have been told of all.
+// current returns what the VirtualNodes say. Until it knows all it reads the informer's store, which is complete before the handlers have been told of all.
 func (o *Offers) current() *catalog {
-	if c := o.catalog.Load(); c != nil {
-		return c
+	c := o.catalog.Load()
+	if (c == nil || !c.complete) && o.synced() {
+		o.rebuild(time.Now())
+		c = o.catalog.Load()
 	}
-	if !o.synced() {
+	if c == nil {
 		return &catalog{}
 	}
-	o.rebuild(time.Now())
-	return o.catalog.Load()
+	return c
 }
 
 // rebuild publishes what the VirtualNodes say now. It returns true when one offers more than before.
@@ -85,7 +86,9 @@ func (o *Offers) rebuild(now time.Time) bool {
 	if before == nil {
 		before = &catalog{}
 	}
-	next := newCatalog(o.store.List(), before.version+1)
+	complete := o.synced()
+	next := newCatalog(o.store.List())
+	next.complete = complete
 	better := false
 	for name, node := range next.nodes {
 		better = better || node.BetterThan(before.nodes[name], now)
@@ -93,28 +96,27 @@ func (o *Offers) rebuild(now time.Time) bool {
 	for name := range before.nodes {
 		better = better || next.nodes[name] == nil // A node that nobody describes takes any pod.
 	}
+	for account, quota := range next.quotas {
+		better = better || quota > before.quotas[account]
+	}
 	o.catalog.Store(next)
 	return better
 }
 
-// newCatalog returns what these VirtualNodes say. If two describe one node the older one does, then the first by name.
-func newCatalog(objects []any, version int64) *catalog {
-	c := &catalog{nodes: map[string]*offer.Node{}, quotas: map[string]int64{}, version: version}
+// newCatalog returns what these VirtualNodes say.
+func newCatalog(objects []any) *catalog {
+	c := &catalog{nodes: map[string]*offer.Node{}, quotas: map[string]int64{}}
 	all := make([]*eciv1alpha1.VirtualNode, 0, len(objects))
 	for _, obj := range objects {
 		all = append(all, obj.(*eciv1alpha1.VirtualNode))
 	}
-	slices.SortFunc(all, func(a, b *eciv1alpha1.VirtualNode) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
-	})
 	read := map[string]time.Time{}
-	for _, vn := range all {
+	for name, vn := range offer.Describing(all) {
 		node := offer.New(vn)
-		if node == nil || c.nodes[node.Name] != nil {
-			continue
-		}
-		c.nodes[node.Name] = node
-		if quota, at := node.Quota(); read[node.Account].IsZero() || at.After(read[node.Account]) {
+		c.nodes[name] = node
+		quota, at, known := node.Quota()
+		newest, any := read[node.Account]
+		if known && (!any || at.After(newest) || at.Equal(newest) && quota < c.quotas[node.Account]) {
 			c.quotas[node.Account], read[node.Account] = quota, at
 		}
 	}
@@ -135,25 +137,24 @@ func (o *Offers) Follow(state fwk.CycleState) {
 	o.afterGroup = group
 	clear(o.accounts)
 	lister := o.handle.SnapshotSharedLister().NodeInfos()
-	known := 0
+	followed := map[string]bool{}
 	for name, node := range current.nodes {
 		info, err := lister.Get(name)
 		if err != nil {
 			continue // The Node does not exist, or is not in the snapshot yet.
 		}
-		known++
-		o.counts.Sync(name, info.GetGeneration(), info.GetPods(), func(pod fwk.PodInfo) offer.Holding { return o.holding(pod.GetPod(), node) })
-		var held offer.Held
-		o.counts.Held(name, &held)
-		o.accounts[node.Account] += held.Node.MilliCPU
+		key := countKey(node)
+		followed[key] = true
+		o.counts.Sync(key, info.GetGeneration(), info.GetPods(), func(pod fwk.PodInfo) offer.Holding { return o.holding(pod.GetPod(), node) })
+		o.accounts[node.Account] += o.counts.Amount(key).MilliCPU
 	}
-	if o.counts.Len() > known {
-		o.counts.Forget(func(name string) bool {
-			_, err := lister.Get(name)
-			return err == nil && current.nodes[name] != nil
-		})
+	if o.counts.Len() > len(followed) {
+		o.counts.Forget(func(key string) bool { return followed[key] })
 	}
 }
+
+// countKey names a node in the counts: what pods hold depends on the region.
+func countKey(node *offer.Node) string { return node.Region + " " + node.Name }
 
 func (o *Offers) holding(pod *corev1.Pod, node *offer.Node) offer.Holding {
 	if o.As != nil {
@@ -168,52 +169,88 @@ func (o *Offers) check(a *Asking, name string, changed changes) (offer.Verdict, 
 	if node == nil {
 		return offer.Verdict{}, false
 	}
-	held := offer.Held{Account: o.accounts[node.Account], Quota: a.catalog.quotas[node.Account]}
-	o.counts.Held(name, &held)
+	held := offer.Held{Account: o.accounts[node.Account], Quota: offer.Unbounded}
+	if quota, known := a.catalog.quotas[node.Account]; known {
+		held.Quota = quota
+	}
+	o.counts.Held(countKey(node), &held)
+	for other, milliCPU := range a.nominated {
+		// The framework itself adds those that are nominated to this node.
+		if other != name && a.catalog.nodes[other].Account == node.Account {
+			held.Account += milliCPU
+		}
+	}
 	changed.apply(a.catalog, node, &held)
 	return node.Check(a.candidate(node.Region), &held, a.now), true
 }
 
-// change is what a simulation has done to a node: how many pods of each specification it added, or took away.
-type change map[ecispec.Spec]int64
+// nominatedFor returns what other pods of at least this priority, which have preempted others on virtual nodes, will hold on each, in thousandths of a vCPU.
+func (o *Offers) nominatedFor(pod *corev1.Pod, current *catalog) map[string]int64 {
+	var nominated map[string]int64
+	for name, node := range current.nodes {
+		for _, info := range o.handle.NominatedPodsForNode(name) {
+			other := info.GetPod()
+			if other.UID == pod.UID || corev1helpers.PodPriority(other) < corev1helpers.PodPriority(pod) {
+				continue
+			}
+			if nominated == nil {
+				nominated = map[string]int64{}
+			}
+			held := o.holding(other, node)
+			nominated[name] += held.Amount().MilliCPU
+		}
+	}
+	return nominated
+}
+
+// change is what a simulation has done to a node: a pod that it added, or with a sign of -1 took away.
+type change struct {
+	held offer.Holding
+	sign int64
+}
 
 // changes are those of all virtual nodes, by name.
-type changes map[string]change
+type changes map[string][]change
 
-// with returns the changes with n more pods of a specification on a node. The others are shared.
-func (c changes) with(node string, spec ecispec.Spec, n int64) changes {
+// with returns the changes with one more on a node. The others are shared.
+func (c changes) with(node string, one change) changes {
 	next := maps.Clone(c)
 	if next == nil {
 		next = changes{}
 	}
-	specs := maps.Clone(next[node])
-	if specs == nil {
-		specs = change{}
-	}
-	specs[spec] += n
-	next[node] = specs
+	before := next[node]
+	next[node] = append(before[:len(before):len(before)], one)
 	return next
 }
 
 // apply changes what is held on a node and in its account.
 func (c changes) apply(current *catalog, node *offer.Node, held *offer.Held) {
-	for name, specs := range c {
+	for name, all := range c {
 		other := current.nodes[name]
 		if other == nil || other.Account != node.Account {
 			continue
 		}
 		if name == node.Name {
-			held.Specs = maps.Clone(held.Specs)
+			held.Bills = maps.Clone(held.Bills)
 		}
-		for spec, n := range specs {
-			held.Account += spec.MilliCPU * n
-			if name != node.Name {
-				continue
-			}
-			held.Node = held.Node.Plus(offer.Amount{MilliCPU: spec.MilliCPU * n, Memory: spec.Memory * n, Pods: n, GPUs: spec.GPUs * n})
-			if held.Specs != nil {
-				held.Specs[spec] += n
+		for i := range all {
+			each := all[i].held.Amount()
+			held.Account += all[i].sign * each.MilliCPU
+			if name == node.Name {
+				all[i].applyTo(held, each)
 			}
 		}
+	}
+}
+
+// applyTo changes what is held on the node of the change.
+func (c *change) applyTo(held *offer.Held, each offer.Amount) {
+	held.Node = held.Node.Plus(offer.Amount{MilliCPU: c.sign * each.MilliCPU, Memory: c.sign * each.Memory, Pods: c.sign, GPUs: c.sign * each.GPUs})
+	if held.Bills == nil {
+		held.Bills = map[string]offer.Bills{}
+	}
+	if name := c.held.Name(); name != "" {
+		bills := held.Bills[name]
+		held.Bills[name] = offer.Bills{Bill: c.held.Bill, Pods: bills.Pods + c.sign}
 	}
 }

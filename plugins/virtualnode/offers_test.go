@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -174,9 +175,52 @@ func TestWaiters(t *testing.T) {
 	t.Run("are woken when a stock-out lets one try again", func(t *testing.T) {
 		w := newWorld(t, soldOut(zone(zoneJ, "100"), "2-4Gi", time.Hour))
 		refuse(w, billed("p"))
-		if timer := w.pl.offers.waiters.reopens; timer == nil || !timer.Stop() {
-			t.Error("no timer runs")
+		timer := w.pl.offers.waiters.reopens
+		if timer == nil || !timer.Reset(0) {
+			t.Fatal("no timer runs")
 		}
+		w.handle.await(t, "p")
+		w.stopTimer()
+	})
+	t.Run("are woken when it let one try again meanwhile", func(t *testing.T) {
+		w := newWorld(t, soldOut(zone(zoneJ, "100"), "2-4Gi", time.Hour))
+		pod := billed("p")
+		state := w.begin(pod)
+		w.filter(state, pod, nodeJ)
+		w.pl.offers.wake() // As the timer does.
+		w.pl.PostFilter(t.Context(), state, pod.Obj(), nil)
+		w.expect("p")
+		w.stopTimer()
+	})
+	t.Run("are woken when the quota that counts is more, although that of no node is", func(t *testing.T) {
+		now := time.Now()
+		w := newWorld(t, zone(zoneJ, "100").Quota("100").Fresh(now.Add(-time.Second)), zone(zoneK, "100").Quota("1").Fresh(now))
+		refuse(w, billed("p"))
+		w.say(zone(zoneJ, "100").Quota("100").Fresh(now.Add(time.Second)))
+		w.expect("p")
+	})
+	t.Run("are woken when an instance turns out to be smaller", func(t *testing.T) {
+		w := newWorld(t, zone(zoneJ, "8"))
+		large := wrappers.MakePod("a").Annotation(ecispec.AnnotationUseSpecs, "2-4Gi,8-16Gi").Node(nodeJ)
+		w.pods(large)
+		refuse(w, billed("p"))
+		before := large.Obj().DeepCopy()
+		w.pl.offers.podUpdated(before, large.Annotation(ecispec.AnnotationInstanceSpec, "2-4Gi").Obj())
+		w.handle.await(t, "p")
+	})
+	t.Run("are tried again when their annotations changed meanwhile", func(t *testing.T) {
+		w := newWorld(t, zone(zoneJ, "1"))
+		if err := w.pl.offers.pods.Add(billed("p").Annotation(ecispec.AnnotationUseSpecs, "1-2Gi").Obj()); err != nil {
+			t.Fatal(err)
+		}
+		refuse(w, billed("p"))
+		w.handle.await(t, "p")
+	})
+	t.Run("are not woken by an offer when ECI can never run them", func(t *testing.T) {
+		w := newWorld(t, zone(zoneJ, "1"))
+		refuse(w, billed("p").HostPort(80))
+		w.say(zone(zoneJ, "100"))
+		w.expect()
 	})
 	t.Run("are woken when their annotations change", func(t *testing.T) {
 		w := newWorld(t, zone(zoneJ, "1"))
@@ -209,13 +253,68 @@ func TestWaiters(t *testing.T) {
 	})
 }
 
+// stopTimer stops the timer of the next stock-out.
+func (w *world) stopTimer() {
+	w.pl.offers.waiters.mu.Lock()
+	defer w.pl.offers.waiters.mu.Unlock()
+	if timer := w.pl.offers.waiters.reopens; timer != nil {
+		timer.Stop()
+	}
+}
+
 // expect checks which pods have been woken since the last call.
 func (w *world) expect(names ...string) {
 	w.Helper()
-	if got := sets.New(w.handle.activated...); !got.Equal(sets.New(names...)) {
-		w.Errorf("woken: %v, want %v", w.handle.activated, names)
+	if got := w.handle.take(); !sets.New(got...).Equal(sets.New(names...)) {
+		w.Errorf("woken: %v, want %v", got, names)
 	}
-	w.handle.activated = nil
+}
+
+// TestNominatedPods checks that what another pod has made room for on one node is not taken on another one of the account.
+func TestNominatedPods(t *testing.T) {
+	w := newWorld(t, zone(zoneJ, "100").Quota("2"), zone(zoneK, "100").Quota("2"))
+	high, err := framework.NewPodInfo(billed("high").Priority(100).Obj())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.handle.nominated = map[string][]fwk.PodInfo{nodeK: {high}}
+	if status := w.filter(w.begin(billed("low")), billed("low"), nodeJ); status.Code() != fwk.Unschedulable {
+		t.Errorf("a pod of lower priority takes the quota: %v", status)
+	}
+	for _, pod := range []*wrappers.Pod{billed("higher").Priority(101), billed("high").Priority(100)} {
+		if status := w.filter(w.begin(pod), pod, nodeJ); !status.IsSuccess() {
+			t.Errorf("%s is kept out: %v", pod.Name, status)
+		}
+	}
+}
+
+// TestDeletedVirtualNode checks that a VirtualNode that is being deleted takes nothing, and what is there counts.
+func TestDeletedVirtualNode(t *testing.T) {
+	gone := zone(zoneK, "100").Quota("4")
+	gone.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+	w := newWorld(t, zone(zoneJ, "100").Quota("4"), gone)
+	w.pods(billed("a").Node(nodeK), billed("b").Node(nodeK))
+	state := w.begin(billed("p"))
+	if status := w.filter(state, billed("p"), nodeJ); status.Message() != "cn-beijing-j: the vCPU quota of cn-beijing leaves no room for 2-4Gi" {
+		t.Errorf("the other node: %v", status)
+	}
+	if status := w.filter(state, billed("p"), nodeK); status.Message() != "cn-beijing-k: its VirtualNode is being deleted" {
+		t.Errorf("the node itself: %v", status)
+	}
+}
+
+// TestAnotherRegion checks that what pods hold is worked out anew when their node is described for another region.
+func TestAnotherRegion(t *testing.T) {
+	w := newWorld(t, zone(zoneJ, "8"))
+	w.pods(wrappers.MakePod("a").Request("cpu", "5").Node(nodeJ)) // 6-6Gi in cn-beijing, 8-8Gi elsewhere
+	w.pl.offers.afterGroup = false
+	w.begin(billed("p"))
+	moved := zone(zoneJ, "8")
+	moved.Spec.Region = "eu-central-1"
+	w.say(moved)
+	if status := w.filter(w.begin(billed("p")), billed("p"), nodeJ); status.Code() != fwk.Unschedulable {
+		t.Errorf("status %v: the pod is counted as in the old region", status)
+	}
 }
 
 func TestQuotaIsTheNewest(t *testing.T) {
@@ -252,6 +351,11 @@ func TestTheFirstCycleKnowsAll(t *testing.T) {
 func TestPodGoneHint(t *testing.T) {
 	w := newWorld(t, zone(zoneJ, "1"))
 	logger, _ := ktesting.NewTestContext(t)
+	nominated := billed("a").Obj()
+	nominated.Status.NominatedNodeName = nodeJ
+	if got, err := w.pl.isSchedulableAfterPodGone(logger, billed("p").Obj(), nominated, nil); got != fwk.Queue || err != nil {
+		t.Errorf("a nomination ends: hint = %v, %v", got, err)
+	}
 	for node, want := range map[string]fwk.QueueingHint{nodeJ: fwk.Queue, "ecs": fwk.QueueSkip} {
 		if got, err := w.pl.isSchedulableAfterPodGone(logger, billed("p").Obj(), billed("a").Node(node).Obj(), nil); got != want || err != nil {
 			t.Errorf("on %s: hint = %v, %v, want %v", node, got, err, want)

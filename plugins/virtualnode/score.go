@@ -27,7 +27,7 @@ func (s scores) Clone() fwk.StateData { return s }
 // PreScore scores the nodes when all of them are described by VirtualNodes; otherwise pods are scored as by the stock scheduler.
 func (pl *VirtualNode) PreScore(_ context.Context, state fwk.CycleState, _ *corev1.Pod, nodes []fwk.NodeInfo) *fwk.Status {
 	asking := pl.askingOf(state)
-	if asking == nil {
+	if asking == nil || len(nodes) == 0 || asking.catalog.nodes[nodes[0].Node().Name] == nil {
 		return fwk.NewStatus(fwk.Skip)
 	}
 	ranks := make(map[string]offer.Rank, len(nodes))

@@ -15,6 +15,8 @@ const (
 	ReasonCapacityUnknown = "CapacityUnknown"
 	// ReasonNodeMissing is the reason of Ready=False when the Node of an External virtual-kubelet does not exist.
 	ReasonNodeMissing = "NodeMissing"
+	// ReasonNodeNotVirtual is the reason of Ready=False when the Node of an External virtual-kubelet lacks the label of virtual nodes.
+	ReasonNodeNotVirtual = "NodeNotVirtual"
 	// ReasonDraining is the reason of Ready=False while the VirtualNode is being deleted and pods are left on its node.
 	ReasonDraining = "Draining"
 )
@@ -41,7 +43,7 @@ const (
 	ReasonRegionUnknown = "RegionUnknown"
 	// ReasonZoneUnknown is the reason of CapacityKnown=False when ECI is not sold in the zone. The message lists the zones of the region.
 	ReasonZoneUnknown = "ZoneUnknown"
-	// ReasonVSwitchUnusable is the reason of CapacityKnown=False when a vSwitch does not exist in the region, or is in another zone.
+	// ReasonVSwitchUnusable is the reason of CapacityKnown=False when a vSwitch does not exist in the region, is in another zone, or is another VirtualNode's.
 	ReasonVSwitchUnusable = "VSwitchUnusable"
 	// ReasonPriceUnknown is the reason of CapacityKnown=False when spec.maxSpendPerHour is set and ECI has not told its prices.
 	ReasonPriceUnknown = "PriceUnknown"

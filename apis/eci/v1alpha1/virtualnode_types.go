@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,6 +58,7 @@ type RRSA struct {
 // +kubebuilder:validation:XValidation:rule="self.zone.startsWith(self.region) && self.zone.substring(size(self.region)).matches('^-?[a-z]{1,2}$')",message="zone must be a zone of the region, such as cn-beijing-j in cn-beijing or ap-southeast-1a in ap-southeast-1"
 // +kubebuilder:validation:XValidation:rule="self.zone == oldSelf.zone && self.region == oldSelf.region",message="region and zone cannot be changed: create another VirtualNode"
 // +kubebuilder:validation:XValidation:rule="self.ownership == oldSelf.ownership",message="ownership cannot be changed: delete the VirtualNode and create it again"
+// +kubebuilder:validation:XValidation:rule="has(self.nodeName) == has(oldSelf.nodeName) && (!has(self.nodeName) || self.nodeName == oldSelf.nodeName)",message="nodeName cannot be changed: delete the VirtualNode and create it again"
 // +kubebuilder:validation:XValidation:rule="!has(self.nodeName) || self.ownership == 'External'",message="nodeName can be set with ownership External only; a Managed node is named virtual-kubelet-<zone>"
 type VirtualNodeSpec struct {
 	// region is the Alibaba Cloud region whose quota bounds the node, such as cn-beijing. It cannot be changed.
@@ -101,6 +104,7 @@ type VirtualNodeSpec struct {
 	// traffic and disks, such as "12.50". While prices are not known no new pods are placed on the node.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="maxSpendPerHour must be more than 0, such as \"12.50\""
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1M')) <= 0",message="maxSpendPerHour must be at most 1000000; leave it out for no limit"
 	MaxSpendPerHour *quantity.Quantity `json:"maxSpendPerHour,omitempty"`
 
 	// limits is the most that the node may offer, whatever the account's quota is, in what ECI bills: requests rounded up to its specifications.
@@ -109,6 +113,7 @@ type VirtualNodeSpec struct {
 	// +kubebuilder:validation:MaxProperties=4
 	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory', 'pods', 'nvidia.com/gpu'])",message="limits can name cpu, memory, pods and nvidia.com/gpu only"
 	// +kubebuilder:validation:XValidation:rule="self.all(r, quantity(string(self[r])).isGreaterThan(quantity('0')))",message="every limit must be more than 0, such as cpu: 100; to stop using ECI delete the VirtualNode or cordon its Node"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, quantity(string(self[r])).compareTo(quantity('1P')) <= 0)",message="every limit must be at most 1P; leave it out for no limit"
 	Limits map[corev1.ResourceName]quantity.Quantity `json:"limits,omitempty"`
 }
 
@@ -121,6 +126,10 @@ type VirtualNodeStatus struct {
 	// nodeName is the Node that stands for this VirtualNode.
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
+
+	// account is the region and account that the capacity was read from.
+	// +optional
+	Account string `json:"account,omitempty"`
 
 	// capacity is what the pods on the node may hold in total, those that are there included, in what ECI bills. The allocatable of a Managed Node is the
 	// same.
@@ -211,10 +220,11 @@ const (
 
 // StockOut is a specification that ECI does not have in a zone now.
 type StockOut struct {
-	// spec is the specification as the annotation k8s.aliyun.com/eci-use-specs writes it, such as 2-4Gi or ecs.c6.large; * for all of the zone.
+	// spec is the specification as the annotation k8s.aliyun.com/eci-use-specs writes it, such as 2-4Gi or ecs.c6.large; * for all of the zone. With
+	// " (choosy)" behind it, it is for pods that take only a part of what ECI has: spot instances, a family, a vSwitch of their own.
 	// +required
 	Spec string `json:"spec"`
-	// reason is that of ECI: NoStock, StockClose, QuotaExceeded or another of the pod's condition ContainerInstanceCreated; WithoutStock,
+	// reason is that of ECI: NoStock, StockClose, IpNotEnough or one of a quota, of the pod's condition ContainerInstanceCreated; WithoutStock,
 	// ClosedWithoutStock or NotSold of the inventory.
 	// +required
 	Reason string `json:"reason"`
@@ -282,11 +292,16 @@ func (v *VirtualNode) NodeName() string {
 // IsManaged tells whether Spillway writes the Node.
 func (v *VirtualNode) IsManaged() bool { return v.Spec.Ownership != OwnershipExternal }
 
-// Account names the account and region whose quota the VirtualNode draws on: those of equal name share it.
+// Account names the account and region whose quota the VirtualNode draws on: those of equal name share it. The account of a role is in its ARN; that of an
+// access key only ECI knows, so that the VirtualNodes of one account and region must name one Secret.
 func (v *VirtualNode) Account() string {
 	credentials := v.Spec.Credentials
 	if credentials.RRSA != nil {
-		return v.Spec.Region + " " + credentials.RRSA.RoleARN
+		account := strings.TrimPrefix(credentials.RRSA.RoleARN, "acs:ram::")
+		if end := strings.Index(account, ":"); end >= 0 {
+			account = account[:end]
+		}
+		return v.Spec.Region + " account " + account
 	}
 	return v.Spec.Region + " Secret " + credentials.SecretName
 }
