@@ -153,7 +153,7 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 		Eventually(func() string { return vnStatus(vn).LimitedBy }).Should(Equal("vSwitch vsw-cn-beijing-j, 0 free IPs"))
 		for _, p := range pods {
 			if w.Get(p).Spec.NodeName == "" {
-				w.WaitsWith(p, "unit 1 (eci): cn-beijing-j: the free IP addresses of its vSwitches leaves no room for 2-4Gi")
+				w.WaitsWith(p, "unit 1 (eci): cn-beijing-j: the number of free IP addresses of its vSwitches leaves no room for 2-4Gi")
 			}
 		}
 		By("and the waiting pod is placed when there are more")
@@ -311,6 +311,28 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 		Eventually(func() corev1.PodPhase { return w.Get(bare).Status.Phase }).Should(Equal(corev1.PodRunning))
 	})
 
+	It("is noticed although another zone refuses the pod for another reason", func(ctx SpecContext) {
+		script(`{"regions":{"cn-beijing":{"zones":{"cn-beijing-k":{"stock":{"2-4Gi":"WithoutStock"}}}}}}`)
+		createZone(wrappers.MakeZone(zoneJ))
+		k := createZone(wrappers.MakeZone(zoneK))
+		begin()
+		w.Place(w.Pod())
+		apart := func() *wrappers.Pod {
+			p := pod().Label("apart", "true")
+			p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+				LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"apart": "true"}}, TopologyKey: corev1.LabelTopologyZone,
+			}}}}
+			return p
+		}
+		w.Create(apart())
+		Eventually(stockOuts(k)).Should(ConsistOf("2-4Gi WithoutStock"))
+		Eventually(func() int { return w.Count()[""] }).Should(Equal(1))
+		waits := w.Create(apart())
+		w.WaitsWith(waits, "unit 1 (eci): no node passes all filters for the pod")
+		script(`{"regions":{"cn-beijing":{"zones":{"cn-beijing-k":{"stock":{"2-4Gi":"WithStock"}}}}}}`)
+		Expect(zoneOf(w, waits)).To(Equal(zoneK))
+	})
+
 	It("holds on the node of another virtual-kubelet, which is left alone", func(ctx SpecContext) {
 		foreign := wrappers.MakeVirtualNode("virtual-kubelet-cn-beijing-j").Label(corev1.LabelTopologyZone, zoneJ).Label(corev1.LabelTopologyRegion, "cn-beijing").
 			Capacity("cpu", "100000").Capacity("memory", "1Pi").Capacity("pods", "5000").Obj()
@@ -366,6 +388,9 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 			`spec.vSwitches[0] "vsw-cn-hangzhou-j" does not exist in region cn-beijing`),
 		Entry("a vSwitch of another zone", func(z *wrappers.Zone) { z.VSwitch("vsw-cn-beijing-j").VSwitch("vsw-cn-beijing-k") }, "", "VSwitchUnusable",
 			`spec.vSwitches[1] "vsw-cn-beijing-k" is in zone cn-beijing-k; it must be in spec.zone cn-beijing-j`),
+		Entry("a role without a token", func(z *wrappers.Zone) {
+			z.Spec.Credentials = eciv1alpha1.Credentials{RRSA: &eciv1alpha1.RRSA{RoleARN: "acs:ram::1:role/r", OIDCProviderARN: "acs:ram::1:oidc-provider/p"}}
+		}, "", "CredentialsMissing", "set --rrsa-token-file"),
 		Entry("a clock that is off", func(*wrappers.Zone) {}, `{"clockSkew":"20m"}`, "ClockSkewed", "the clock of the controller differs from ECI's by more than 15 minutes"),
 		Entry("no right to ask", func(*wrappers.Zone) {}, `{"actions":{"ListUsage":{"failWith":"Forbidden.RAM"}}}`, "CredentialsRefused",
 			"ListUsage was refused with status 403 (Forbidden.RAM): check the credentials of Secret eci-credentials and what they may do"),

@@ -329,7 +329,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Eventually(func() string { _, message := condition(vn, eciv1alpha1.ConditionReady); return message }).Should(
 			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.Namespace + "/" + protected.Name))
 		Expect(taintKeys()).To(ContainElement(eciv1alpha1.TaintDraining))
-		w.WaitsWith(w.Create(w.Pod()), "nodes with room are closed to the pod")
+		w.WaitsWith(w.Create(w.Pod()), "unit 0 (eci): cn-beijing-j: its VirtualNode is being deleted")
 		w.Remove(protected)
 		Eventually(func() bool { return apierrors.IsNotFound(harness.API.Get(ctx, client.ObjectKeyFromObject(vn), vn)) }).Should(BeTrue())
 		Expect(apierrors.IsNotFound(harness.API.Get(ctx, client.ObjectKey{Name: nodeName}, &corev1.Node{}))).To(BeTrue())

@@ -34,12 +34,15 @@ var _ = Describe("When ECI has less than pods want", func() {
 		w := newWorld(ctx, wrappers.MakeZone(zoneJ))
 		d := w.deploy("web", 4)
 		Eventually(w.count).Should(Equal(map[string]int{ecs: 2, zoneJ: 2}))
-		script(`{"regions":{"cn-beijing":{"usedCPU":999}}}`)
-		w.scale(d, 8) // Before the next reading: some may be bound and refused.
+		// What is read is four seconds old when it is used.
+		script(`{"regions":{"cn-beijing":{"usedCPU":999}},"actions":{"ListUsage":{"latency":"4s"}}}`)
+		w.scale(d, 8)
 		Eventually(w.count).Should(Equal(map[string]int{ecs: 2, zoneJ: 2, "waiting": 4}))
+		_, moves, _ := w.journal.result()
+		Expect(moves).NotTo(BeZero(), "nothing was tested")
 		w.judge()
 		By("and places them when there is quota again")
-		script(`{"regions":{"cn-beijing":{"usedCPU":0}}}`)
+		script(`{"regions":{"cn-beijing":{"usedCPU":0}},"actions":null}`)
 		Eventually(w.count).Should(Equal(map[string]int{ecs: 2, zoneJ: 6}))
 	})
 
@@ -82,8 +85,8 @@ var _ = Describe("When ECI has less than pods want", func() {
 		w := newWorld(ctx, wrappers.MakeZone(zoneJ).VSwitch("vsw-cn-beijing-j"), wrappers.MakeZone(zoneK).VSwitch("vsw-cn-beijing-k"))
 		w.deploy("web", 10)
 		Eventually(w.count).Should(Equal(map[string]int{ecs: 2, zoneJ: 3, zoneK: 4, "waiting": 1}))
-		Eventually(w.reasons).Should(ConsistOf(And(ContainSubstring("cn-beijing-j: the free IP addresses of its vSwitches leaves no room"),
-			ContainSubstring("cn-beijing-k: the free IP addresses of its vSwitches leaves no room"))))
+		Eventually(w.reasons).Should(ConsistOf(And(ContainSubstring("cn-beijing-j: the number of free IP addresses of its vSwitches leaves no room"),
+			ContainSubstring("cn-beijing-k: the number of free IP addresses of its vSwitches leaves no room"))))
 		Eventually(func() string { return zone(zoneJ).Status.LimitedBy }).Should(Equal("vSwitch vsw-cn-beijing-j, 0 free IPs"))
 		Expect(ledger().Refused).To(BeEmpty(), "ECI was asked for more than it had")
 		By("others take addresses before they are counted again")
