@@ -74,9 +74,8 @@ func (c *Controller) whyStays(ctx context.Context, pod *corev1.Pod) (string, err
 	case safe == "true":
 		return "", nil
 	}
-	group, err := schema.ParseGroupVersion(owner.APIVersion)
-	kind := schema.GroupKind{Group: group.Group, Kind: owner.Kind}
-	if err != nil || !replacing[kind] {
+	kind := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).GroupKind()
+	if !replacing[kind] {
 		return fmt.Sprintf("it is not known that %s %s would create it again: annotate it %s=true if it would", owner.Kind, owner.Name, annotationSafeToEvict), nil
 	}
 	if kind.Kind != "Job" {

@@ -15,7 +15,7 @@ const (
 
 	// stockScore is what stock that is not low is worth; the rest is the price's.
 	stockScore = 60
-	priceScore = fwk.MaxNodeScore - stockScore
+	priceScore = fwk.MaxScore - stockScore
 )
 
 // scores are those of a cycle by node. Immutable.
@@ -52,7 +52,7 @@ func (pl *VirtualNode) Score(_ context.Context, state fwk.CycleState, _ *corev1.
 	return data.(scores)[nodeInfo.Node().Name], nil
 }
 
-// ScoreExtensions returns nil: the scores are between 0 and MaxNodeScore.
+// ScoreExtensions returns nil: the scores are between 0 and MaxScore.
 func (*VirtualNode) ScoreExtensions() fwk.ScoreExtensions { return nil }
 
 // askingOf returns what the pod of this cycle asks of ECI, as it will be in its unit.
