@@ -5,10 +5,10 @@ package quantity
 
 import "k8s.io/apimachinery/pkg/api/resource"
 
-// Quantity is a Kubernetes quantity of at most 15 digits, such as 10, 500m, 1.5 or 20Gi.
-//
 // The schema that is generated for resource.Quantity lets texts through that its parser cannot read ("1e1.5") or does not finish ("1e3000000000").
-// One such object would break every list of its kind for every typed client. This schema lets through only what is read at once.
+// One such object would break every list of its kind for every typed client. The schema of Quantity lets through only what is read at once.
+
+// Quantity is a Kubernetes quantity of at most 15 digits, such as 10, 500m, 1.5 or 20Gi.
 // +kubebuilder:validation:Type=""
 // +kubebuilder:validation:XIntOrString
 // +kubebuilder:validation:MaxLength=24

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -123,7 +124,7 @@ func (c *Controller) askZones(ctx context.Context, client eci.Client, m *memory,
 		ids = append(ids, r.ID)
 	}
 	slices.Sort(ids)
-	return fmt.Errorf("%w: ECI is sold in %v", ErrRegionUnknown, ids)
+	return fmt.Errorf("%w: ECI is sold in %s", ErrRegionUnknown, strings.Join(ids, ", "))
 }
 
 func (c *Controller) askVSwitches(ctx context.Context, client eci.Client, q *question, next *Reading) error {

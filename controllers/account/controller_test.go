@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -27,7 +28,7 @@ import (
 
 // cloud is an ECI that answers at once.
 type cloud struct {
-	// mu guards calls: all groups are listed in a goroutine.
+	// mu guards calls, err and failing: all groups are listed in a goroutine.
 	mu    sync.Mutex
 	calls []string
 	usage eci.Usage
@@ -52,6 +53,13 @@ func (c *cloud) call(name string) error {
 		return c.err
 	}
 	return nil
+}
+
+// fail lets a call fail from now on; an empty one stands for all.
+func (c *cloud) fail(call string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failing, c.err = call, err
 }
 
 func (c *cloud) ListUsage(context.Context, string) (eci.Usage, error) {
@@ -151,6 +159,19 @@ func (s *scene) refresh(after time.Duration) (*Reading, []string) {
 	return s.ctrl.Readings().Get(accountName), slices.Clone(s.cloud.calls)
 }
 
+// waitForCall waits until ECI has been called since the last refresh began.
+func (s *scene) waitForCall(call string) {
+	s.Helper()
+	err := wait.PollUntilContextTimeout(s.Context(), time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		s.cloud.mu.Lock()
+		defer s.cloud.mu.Unlock()
+		return slices.Contains(s.cloud.calls, call), nil
+	})
+	if err != nil {
+		s.Errorf("%s was not called: %v", call, err)
+	}
+}
+
 func (s *scene) wantCalls(got []string, want ...string) {
 	s.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -189,9 +210,8 @@ func TestCallsOfARefresh(t *testing.T) {
 	s.wantCalls(calls, "DescribeContainerGroupStatus 30s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s",
 		"DescribeAvailableResource 2-4Gi", "DescribeAvailableResource ecs.c6.large")
 	_, calls = s.refresh(time.Hour)
-	_, more := s.refresh(time.Second) // All groups are listed beside the refresh.
-	calls = append(calls, more...)
-	if !slices.Contains(calls, "DescribeRegions") || !slices.Contains(calls, "DescribeContainerGroupStatus all") || !slices.Contains(calls, "DescribeContainerGroupPrice 2-4Gi") {
+	s.waitForCall("DescribeContainerGroupStatus all") // All groups are listed beside the refresh.
+	if !slices.Contains(calls, "DescribeRegions") || !slices.Contains(calls, "DescribeContainerGroupPrice 2-4Gi") {
 		t.Errorf("after an hour all is asked again: %v", calls)
 	}
 	if len(s.configs) != 1 {
@@ -281,12 +301,12 @@ func TestGroupsOfAPod(t *testing.T) {
 func TestAllGroupsAreListedBesideTheRefresh(t *testing.T) {
 	s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
 	s.cloud.groups = []eci.GroupStatus{{ID: "a", Namespace: "default", Name: "a", Status: "Running"}}
-	s.cloud.err, s.cloud.failing = &eci.Error{Class: eci.ClassServer}, "DescribeContainerGroupStatus all"
+	s.cloud.fail("DescribeContainerGroupStatus all", &eci.Error{Class: eci.ClassServer})
 	reading, _ := s.refresh(0)
 	if reading.Failure != nil || len(reading.Groups) != 0 {
 		t.Errorf("without the list: %v, groups %v", reading.Failure, reading.Groups)
 	}
-	s.cloud.err = nil
+	s.cloud.fail("", nil)
 	deadline := time.Now().Add(10 * time.Second)
 	for len(reading.Groups) == 0 && time.Now().Before(deadline) {
 		reading, _ = s.refresh(time.Minute)
@@ -299,19 +319,19 @@ func TestAllGroupsAreListedBesideTheRefresh(t *testing.T) {
 func TestAFailureKeepsWhatIsKnown(t *testing.T) {
 	s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
 	before, _ := s.refresh(0)
-	s.cloud.err = &eci.Error{Class: eci.ClassThrottled, Message: "slow down"}
+	slowDown := &eci.Error{Class: eci.ClassThrottled, Message: "slow down"}
 	for _, failing := range []string{"ListUsage", ""} {
-		s.cloud.failing = failing
+		s.cloud.fail(failing, slowDown)
 		reading, _ := s.refresh(10 * time.Second)
-		if !errors.Is(reading.Failure, s.cloud.err) || !reading.At.Equal(before.At) || reading.Usage != before.Usage {
+		if !errors.Is(reading.Failure, slowDown) || !reading.At.Equal(before.At) || reading.Usage != before.Usage {
 			t.Errorf("reading of %v, usage %v: %v", reading.At, reading.Usage, reading.Failure)
 		}
 	}
-	s.cloud.failing = "DescribeRegions"
+	s.cloud.fail("DescribeRegions", slowDown)
 	if reading, _ := s.refresh(time.Hour); reading.Failure != nil {
 		t.Errorf("without a new list of zones: %v", reading.Failure)
 	}
-	s.cloud.failing = "DescribeContainerGroupPrice 2-4Gi"
+	s.cloud.fail("DescribeContainerGroupPrice 2-4Gi", slowDown)
 	if reading, _ := s.refresh(2 * time.Hour); reading.Failure != nil || reading.Prices["cn-beijing-j"].Currency != "CNY" {
 		t.Errorf("without a new price: %v, %+v", reading.Failure, reading.Prices)
 	}
@@ -319,7 +339,7 @@ func TestAFailureKeepsWhatIsKnown(t *testing.T) {
 
 func TestPrices(t *testing.T) {
 	s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj(), wrappers.MakePolicy("p").Unit(wrappers.ECI().PodAnnotation(ecispec.AnnotationUseSpecs, "ecs.c6.large")).Obj())
-	s.cloud.err, s.cloud.failing = &eci.Error{Class: eci.ClassNotFound}, "DescribeContainerGroupPrice ecs.c6.large"
+	s.cloud.fail("DescribeContainerGroupPrice ecs.c6.large", &eci.Error{Class: eci.ClassNotFound})
 	asked := func(after time.Duration) bool {
 		_, calls := s.refresh(after)
 		return slices.Contains(calls, "DescribeContainerGroupPrice ecs.c6.large")
@@ -327,7 +347,7 @@ func TestPrices(t *testing.T) {
 	if !asked(0) || asked(10*time.Second) || !asked(unpricedFor) {
 		t.Error("a price that ECI does not tell is asked for at first, not at every refresh, and again after a while")
 	}
-	s.cloud.err = nil
+	s.cloud.fail("", nil)
 	if reading, _ := s.refresh(2 * unpricedFor); reading.Prices["cn-beijing-j"].Rates.InstanceTypes["ecs.c6.large"] != 7 {
 		t.Errorf("prices %+v", reading.Prices)
 	}

@@ -27,6 +27,8 @@ const (
 	namedPods = 5
 )
 
+var errHeldBack = errors.New("a PodDisruptionBudget holds the pod back")
+
 // drain carries out the deletion of a VirtualNode: it closes the Node, evicts its pods, removes those whose grace period is over, and when none is
 // left deletes the Node and its Lease. Pods of a DaemonSet and pods that have ended go with the Node.
 func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
@@ -104,15 +106,19 @@ func (c *Controller) evictPods(ctx context.Context, node *corev1.Node) ([]string
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || ownedByDaemonSet(pod) {
 			continue
 		}
-		left = append(left, client.ObjectKeyFromObject(pod).String())
-		if err := c.evict(ctx, pod); err != nil {
-			failed = append(failed, fmt.Errorf("evicting pod %s: %w", client.ObjectKeyFromObject(pod), err))
+		name := client.ObjectKeyFromObject(pod).String()
+		if err := c.evict(ctx, pod); errors.Is(err, errHeldBack) {
+			name += " (held back by a PodDisruptionBudget)"
+		} else if err != nil {
+			failed = append(failed, fmt.Errorf("evicting pod %s: %w", name, err))
 		}
+		left = append(left, name)
 	}
 	return left, errors.Join(failed...)
 }
 
-// evict asks for the eviction of a pod, or removes it when its grace period is over: a virtual node has no kubelet that would.
+// evict asks for the eviction of a pod, or removes it when its grace period is over: a virtual node has no kubelet that would. The error is errHeldBack when a
+// disruption budget does not let it go.
 func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) error {
 	sameUID := client.Preconditions{UID: &pod.UID}
 	if pod.DeletionTimestamp != nil {
@@ -125,12 +131,15 @@ func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) error {
 	return err
 }
 
-// evictIf evicts a pod that is what the preconditions say. It returns false when the pod is another one by now, or a disruption budget holds it back: whoever
-// wants it gone asks again.
+// evictIf evicts a pod that is what the preconditions say. It returns false when the pod is another one by now, and errHeldBack when a disruption budget does
+// not let it go: whoever wants it gone asks again.
 func (c *Controller) evictIf(ctx context.Context, pod *corev1.Pod, preconditions metav1.Preconditions) (bool, error) {
 	eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &preconditions}}
 	err := c.client.SubResource("eviction").Create(ctx, pod, eviction)
-	if apierrors.IsTooManyRequests(err) || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	switch {
+	case apierrors.IsTooManyRequests(err):
+		return false, errHeldBack
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return false, nil
 	}
 	return err == nil, err

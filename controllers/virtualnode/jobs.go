@@ -68,7 +68,7 @@ func (c *Controller) whyStays(ctx context.Context, pod *corev1.Pod) (string, err
 	safe := pod.Annotations[annotationSafeToEvict]
 	switch {
 	case owner == nil:
-		return "no controller would create it again", nil
+		return "no controller would create it again: delete it and create it anew to have it placed elsewhere", nil
 	case safe == "false":
 		return "its annotation " + annotationSafeToEvict + " forbids to evict it", nil
 	case safe == "true":
@@ -76,7 +76,7 @@ func (c *Controller) whyStays(ctx context.Context, pod *corev1.Pod) (string, err
 	}
 	kind := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).GroupKind()
 	if !replacing[kind] {
-		return fmt.Sprintf("it is not known that %s %s would create it again: annotate it %s=true if it would", owner.Kind, owner.Name, annotationSafeToEvict), nil
+		return fmt.Sprintf("it is not known that %s %s would create it again: annotate the pod %s=true if so", owner.Kind, owner.Name, annotationSafeToEvict), nil
 	}
 	if kind.Kind != "Job" {
 		return "", nil

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -66,15 +65,16 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods
 
 // setReady sets condition Ready of a VirtualNode that has its node's name.
 func (c *Controller) setReady(ctx context.Context, vn *v1alpha1.VirtualNode) error {
+	node := &corev1.Node{}
+	err := c.client.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("getting the Node: %w", err)
+	}
 	if !vn.IsManaged() {
-		node := &corev1.Node{}
-		err := c.client.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, node)
-		if apierrors.IsNotFound(err) {
+		if node.Name == "" {
 			setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeMissing,
 				fmt.Sprintf("Node %s does not exist: its virtual-kubelet has to create it, or spec.nodeName has to name another one", vn.NodeName()))
 			return nil
-		} else if err != nil {
-			return fmt.Errorf("getting the Node: %w", err)
 		}
 		if !v1alpha1.IsVirtualNode(node.Labels) {
 			setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeNotVirtual, fmt.Sprintf(
@@ -90,8 +90,10 @@ func (c *Controller) setReady(ctx context.Context, vn *v1alpha1.VirtualNode) err
 	case c.stale(vn):
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonCapacityUnknown,
 			fmt.Sprintf("no new pods: the capacity could not be read from ECI for %s or longer; see condition %s", c.options.MaxAge, v1alpha1.ConditionCapacityKnown))
+	case node.Spec.Unschedulable:
+		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, fmt.Sprintf("Node %s is cordoned: uncordon it to place pods", vn.NodeName()))
 	default:
-		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, "pods can be placed on the node")
+		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, "the capacity is known; for how much room there is see limitedBy and condition StockAvailable")
 	}
 	return nil
 }
@@ -124,7 +126,10 @@ func (c *Controller) refreshPrice(vn *v1alpha1.VirtualNode, reading *account.Rea
 // refreshStock publishes the stock-outs and returns the pods that ECI refuses.
 func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Reading, pods []*corev1.Pod) []refusedPod {
 	now := c.options.Clock.Now()
-	news := stockNews{now: now, zone: vn.Spec.Zone, inventory: reading.Stock, interval: c.options.StockInterval}
+	news := stockNews{now: now, zone: vn.Spec.Zone, interval: c.options.StockInterval}
+	if slices.Contains(reading.Zones, vn.Spec.Zone) {
+		news.inventory = reading.Stock // Of a zone that is none ECI says that nothing is sold there.
+	}
 	refused, created := sortPods(pods, vn.Spec.Region, now)
 	news.creations = created
 	for i := range refused {
@@ -135,13 +140,15 @@ func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Rea
 	outs := vn.Status.StockOuts
 	switch every := slices.IndexFunc(outs, func(out v1alpha1.StockOut) bool { return out.Spec == anySpec }); {
 	case every >= 0:
-		setCondition(vn, v1alpha1.ConditionStockAvailable, v1alpha1.ReasonZoneClosed, "ECI refuses every pod in the zone: "+outs[every].Reason)
+		setCondition(vn, v1alpha1.ConditionStockAvailable, v1alpha1.ReasonZoneClosed,
+			fmt.Sprintf("ECI refuses every pod in the zone (%s); stockOuts tells when one may try again", outs[every].Reason))
 	case len(outs) > 0:
 		var specs []string
 		for i := range outs {
-			specs = append(specs, outs[i].Spec)
+			specs = append(specs, fmt.Sprintf("%s (%s)", outs[i].Spec, outs[i].Reason))
 		}
-		setCondition(vn, v1alpha1.ConditionStockAvailable, v1alpha1.ReasonSpecsSoldOut, "sold out in the zone: "+strings.Join(specs, ", "))
+		setCondition(vn, v1alpha1.ConditionStockAvailable, v1alpha1.ReasonSpecsSoldOut,
+			fmt.Sprintf("ECI has none in the zone of %s; stockOuts tells when one pod may try again", strings.Join(specs, ", ")))
 	default:
 		setCondition(vn, v1alpha1.ConditionStockAvailable, v1alpha1.ReasonInStock, "nothing is known to be sold out in the zone")
 	}

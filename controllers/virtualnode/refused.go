@@ -152,6 +152,9 @@ func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refu
 	}
 	// Only in the version in which it was refused: ECI goes on trying, and may have created it meanwhile.
 	evicted, err := c.evictIf(ctx, r.pod, metav1.Preconditions{UID: &r.pod.UID, ResourceVersion: &r.pod.ResourceVersion})
+	if errors.Is(err, errHeldBack) {
+		return false, nil
+	}
 	if err != nil || !evicted {
 		return false, err
 	}

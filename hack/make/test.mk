@@ -8,7 +8,7 @@ test: test-unit test-conformance test-load test-eci ## Run every test: those of 
 .PHONY: test-unit
 test-unit: ## Run the tests of single packages.
 	@echo "unit tests (the first run compiles Kubernetes with the race detector: minutes with a cold cache)"
-	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|load|eci)$$|/test/conformance/')
+	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|load|eci|perf)$$|/test/conformance/')
 
 .PHONY: test-conformance
 test-conformance: $(BIN)/etcd $(BIN)/kube-apiserver ## Run the Ginkgo suite: the real scheduler and controllers on a real API server.

@@ -39,8 +39,8 @@ lint: $(LINT) ## Lint the code and hold the import layers.
 
 .PHONY: lint-chart
 lint-chart: $(BIN)/helm ## Lint the Helm chart and render it.
-	@$(BIN)/helm lint --quiet --strict charts/spillway
-	@$(BIN)/helm template spillway charts/spillway --namespace spillway-system >/dev/null
+	@$(BIN)/helm lint --quiet --strict charts/spillway --set image.repository=registry.example/spillway
+	@$(BIN)/helm template spillway charts/spillway --namespace spillway-system --set image.repository=registry.example/spillway >/dev/null
 
 .PHONY: verify
 verify: generate lint lint-chart ## Regenerate and lint, then demand a clean tree.

@@ -236,7 +236,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		}, "CredentialsRefused", "SignatureDoesNotMatch"),
 		Entry("throttling", func() { script(`{"failWith":"Throttling.User"}`) }, "Throttled", "Throttling.User"),
 		Entry("a server error", func() { script(`{"failWith":"ServiceUnavailable"}`) }, "EndpointFailed", "ServiceUnavailable"),
-		Entry("a region that does not exist", func() { script(`{"regions":{"cn-beijing":null}}`) }, "RegionUnknown", `spec.region "cn-beijing": the region is not one of ECI's: ECI is sold in [ap-southeast-1 cn-hangzhou]`),
+		Entry("a region that does not exist", func() { script(`{"regions":{"cn-beijing":null}}`) }, "RegionUnknown", `spec.region "cn-beijing": the region is not one of ECI's: ECI is sold in ap-southeast-1, cn-hangzhou`),
 	)
 
 	It("gives the Node's name to one VirtualNode only", func(ctx SpecContext) {
@@ -327,7 +327,7 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		By("waiting for the pod that a disruption budget protects, and saying so")
 		Eventually(ready(vn)).Should(Equal("False Draining"))
 		Eventually(func() string { _, message := condition(vn, eciv1alpha1.ConditionReady); return message }).Should(
-			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.Namespace + "/" + protected.Name))
+			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.Namespace + "/" + protected.Name + " (held back by a PodDisruptionBudget)"))
 		Expect(taintKeys()).To(ContainElement(eciv1alpha1.TaintDraining))
 		w.WaitsWith(w.Create(w.Pod()), "unit 0 (eci): cn-beijing-j: its VirtualNode is being deleted")
 		w.Remove(protected)

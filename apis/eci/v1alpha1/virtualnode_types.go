@@ -23,7 +23,7 @@ const (
 )
 
 // Credentials names the Alibaba Cloud account that is asked for capacity: by an access key, or by RRSA.
-// +kubebuilder:validation:XValidation:rule="has(self.secretName) != has(self.rrsa)",message="credentials must have either secretName or rrsa"
+// +kubebuilder:validation:XValidation:rule="has(self.secretName) != has(self.rrsa)",message="credentials must have exactly one of secretName and rrsa"
 type Credentials struct {
 	// secretName is a Secret in the namespace of the Spillway controller with the keys accessKeyID and accessKeySecret, and securityToken for temporary
 	// credentials of STS. It is read at every refresh, so that whoever renews it need do no more.
@@ -253,13 +253,15 @@ type StockOut struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=vn
-// +kubebuilder:printcolumn:name="Node",type=string,JSONPath=`.status.nodeName`
+// +kubebuilder:printcolumn:name="Node",type=string,JSONPath=`.status.nodeName`,priority=1
 // +kubebuilder:printcolumn:name="CPU",type=string,JSONPath=`.status.capacity.cpu`
 // +kubebuilder:printcolumn:name="Pods",type=string,JSONPath=`.status.capacity.pods`
 // +kubebuilder:printcolumn:name="Limited by",type=string,JSONPath=`.status.limitedBy`
 // +kubebuilder:printcolumn:name="Refreshed",type=date,JSONPath=`.status.lastRefreshTime`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Capacity",type=string,JSONPath=`.status.conditions[?(@.type=="CapacityKnown")].reason`
+// +kubebuilder:printcolumn:name="Stock",type=string,JSONPath=`.status.conditions[?(@.type=="StockAvailable")].reason`
 type VirtualNode struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -1,5 +1,5 @@
 {{- define "spillway.image" -}}
-{{ .root.Values.image.repository }}/{{ .name }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{ required "image.repository is empty: build the images with the Dockerfile, push them to a registry of yours, and name it" .root.Values.image.repository }}/{{ .name }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
 {{- define "spillway.securityContext" -}}

@@ -1,0 +1,101 @@
+// Command bench measures Spillway against others: for each case and size it runs each scheduler in turn, several rounds, and prints the ratios. It is run by
+// make bench, in test/perf, with etcd in PATH.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	binary, out, doc string
+	cases, sizes     string
+	rounds           int
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.binary, "binary", "", "the compiled benchmark of test/perf")
+	flag.StringVar(&o.out, "out", "", "directory for results.json and the logs")
+	flag.StringVar(&o.doc, "doc", "", "Markdown file to write the tables to; empty: none")
+	flag.StringVar(&o.cases, "cases", "ungoverned,fill,spill,caps,shadow,wait", "comma-separated cases")
+	flag.StringVar(&o.sizes, "nodes", "1000,5000", "comma-separated numbers of machines")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each case is run with each scheduler")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := o.run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) run(ctx context.Context) error {
+	if o.binary == "" || o.out == "" || o.rounds < 1 {
+		return fmt.Errorf("--binary=%q --out=%q --rounds=%d: the first two must be paths, rounds at least 1", o.binary, o.out, o.rounds)
+	}
+	sizes, err := numbers(o.sizes)
+	if err != nil {
+		return fmt.Errorf("--nodes: %w", err)
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return fmt.Errorf("creating --out: %w", err)
+	}
+	var results []result
+	for _, name := range strings.Split(o.cases, ",") {
+		for _, nodes := range sizes {
+			for round := range o.rounds {
+				measured, err := o.round(ctx, name, nodes, round)
+				if err != nil {
+					return err
+				}
+				results = append(results, measured...)
+				if err := o.save(results); err != nil {
+					return err
+				}
+			}
+			fmt.Print(table(results, name, nodes))
+		}
+	}
+	if o.doc == "" {
+		return nil
+	}
+	return os.WriteFile(o.doc, []byte(document(results)), 0o644)
+}
+
+// round runs a case once with each scheduler. Who comes first changes, so that what else the machine does favours nobody.
+func (o *options) round(ctx context.Context, name string, nodes, round int) ([]result, error) {
+	var all []result
+	for i := range schedulers {
+		m := measurement{Case: name, Nodes: nodes, Scheduler: schedulers[(i+round)%len(schedulers)], Round: round + 1}
+		begin := time.Now()
+		measured, err := m.run(ctx, o.binary, o.out)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Printf("%-11s %5d nodes  round %d  %-9s %7.1f pods/s  %5d out of order  (%.0f s)\n",
+			name, nodes, m.Round, m.Scheduler, measured.PodsPerSecond, measured.OrderViolations, time.Since(begin).Seconds())
+		all = append(all, measured)
+	}
+	return all, nil
+}
+
+func (o *options) save(results []result) error {
+	data, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the results: %w", err)
+	}
+	if err := os.WriteFile(o.out+"/results.json", append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("writing the results: %w", err)
+	}
+	return nil
+}

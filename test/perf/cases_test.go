@@ -1,0 +1,208 @@
+package perf
+
+import (
+	"fmt"
+
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/test/wrappers"
+)
+
+const (
+	namespacePrefix, namespace = "bench", "bench-0"
+	// unitLabel is the label of machines with the unit that they are in.
+	unitLabel = "unit"
+	// measured is how many pods are measured.
+	measured = 5000
+	// virtualNodes is how many virtual nodes there are in the case spill.
+	virtualNodes = 10
+)
+
+// perfCase is a case: what is created before, and what is measured.
+type perfCase struct {
+	// ops are the operations of scheduler_perf.
+	ops func(r *run) []any
+	// policies are the policies for Spillway and the scheduler that ranks by Score.
+	policies func() []*wrappers.Policy
+	// virtual is true when the VirtualNodes describe the virtual nodes.
+	virtual bool
+	// expected returns how many pods belong in each unit, by the label of its nodes; nil when there is no order to keep.
+	expected func(r *run) map[string]int
+}
+
+// cases are the cases by name.
+var cases = map[string]perfCase{
+	// ungoverned is the price of having Spillway: no policies, upstream's SchedulingBasic.
+	"ungoverned": {
+		ops: func(r *run) []any {
+			return []any{createNodes("$nodes", r.machine("4"), nil), createPods(1000, r.pod("", ""), false), createPods(measured, r.pod("", ""), true)}
+		},
+	},
+	// fill has ten units and plenty of room in each: Spillway fills them in order, stock spreads the same pods over the same nodes.
+	"fill": {
+		ops: func(r *run) []any {
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: web", ""), true)}
+		},
+		policies: func() []*wrappers.Policy { return []*wrappers.Policy{tenUnits("web", 0)} },
+		expected: func(r *run) map[string]int {
+			left, expected := measured, map[string]int{}
+			for i := range 10 {
+				expected[unitName(i)] = min(left, r.nodes/10*40) // 40 pods fit on a machine
+				left -= expected[unitName(i)]
+			}
+			return expected
+		},
+	},
+	// spill has machines that are full, and virtual nodes with room: stock is given a toleration and a preference.
+	"spill": {
+		ops: func(r *run) []any {
+			return []any{
+				createNodes("$nodes", r.machine("50m"), units(1)), createNodes(virtualNodes, r.virtualNode(), nil), createPods(measured, r.pod("app: web", spillSpec), true),
+			}
+		},
+		policies: func() []*wrappers.Policy {
+			return []*wrappers.Policy{wrappers.MakePolicy("web").Selector("app", "web").Unit(wrappers.ECS()).Unit(wrappers.ECI())}
+		},
+		virtual:  true,
+		expected: func(*run) map[string]int { return map[string]int{"virtual": measured} },
+	},
+	// caps has 500 policies of three capped units, for 10 pods each.
+	"caps": {
+		ops: func(r *run) []any {
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: \"a{{ Mod .Index 500 }}\"", ""), true)}
+		},
+		policies: func() []*wrappers.Policy {
+			var all []*wrappers.Policy
+			for i := range 500 {
+				p := wrappers.MakePolicy(fmt.Sprintf("p-%d", i)).Selector("app", fmt.Sprintf("a%d", i))
+				all = append(all, p.Unit(unit(0).Max(4)).Unit(unit(1).Max(3)).Unit(unit(2).Max(3)))
+			}
+			return all
+		},
+		expected: func(*run) map[string]int {
+			return map[string]int{unitName(0): 2000, unitName(1): 1500, unitName(2): 1500}
+		},
+	},
+	// shadow has 1,000 policies in one namespace.
+	"shadow": {
+		ops: func(r *run) []any {
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: web", ""), true)}
+		},
+		policies: func() []*wrappers.Policy {
+			all := []*wrappers.Policy{tenUnits("web", 0)}
+			for i := range 999 {
+				all = append(all, tenUnits(fmt.Sprintf("other-%d", i), 0))
+			}
+			return all
+		},
+	},
+	// wait has 2,000 pods that wait in a unit while 2,000 others flow.
+	"wait": {
+		ops: func(r *run) []any {
+			waiting := createPods(2000, r.pod("app: waits", ""), false)
+			waiting["skipWaitToCompletion"] = true
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), waiting, createPods(2000, r.pod("app: web", ""), true)}
+		},
+		policies: func() []*wrappers.Policy {
+			waits := wrappers.MakePolicy("waits").Selector("app", "waits").Unit(wrappers.ECS().On(unitLabel, "missing"))
+			return []*wrappers.Policy{tenUnits("web", 0), waits}
+		},
+	},
+}
+
+// tenUnits returns a policy for pods of an app, with ten units of machines.
+func tenUnits(app string, limit int32) *wrappers.Policy {
+	p := wrappers.MakePolicy(app).Selector("app", app)
+	for i := range 10 {
+		if u := unit(i); limit > 0 {
+			p.Unit(u.Max(limit))
+		} else {
+			p.Unit(u)
+		}
+	}
+	return p
+}
+
+func unit(i int) *wrappers.Unit { return wrappers.ECS().On(unitLabel, unitName(i)) }
+
+func unitName(i int) string { return fmt.Sprintf("u%d", i) }
+
+// units returns the strategy that gives machines the labels of n units in turn.
+func units(n int) map[string]any {
+	var values []string
+	for i := range n {
+		values = append(values, unitName(i))
+	}
+	return map[string]any{"labelKey": unitLabel, "labelValues": values}
+}
+
+func createNodes(count any, template string, labels map[string]any) map[string]any {
+	op := map[string]any{"opcode": "createNodes", "nodeTemplatePath": template}
+	if name, ok := count.(string); ok {
+		op["countParam"] = name
+	} else {
+		op["count"] = count
+	}
+	if labels != nil {
+		op["labelNodePrepareStrategy"] = labels
+	}
+	return op
+}
+
+func createPods(count int, template string, measure bool) map[string]any {
+	return map[string]any{"opcode": "createPods", "count": count, "podTemplatePath": template, "namespace": namespace, "collectMetrics": measure}
+}
+
+// machine writes the template of a machine with so many vCPUs and returns its path.
+func (r *run) machine(cpu string) string {
+	return r.template("machine", fmt.Sprintf(`
+apiVersion: v1
+kind: Node
+metadata: {generateName: machine-}
+status:
+  capacity: {pods: "110", cpu: %q, memory: 32Gi}
+  conditions: [{status: "True", type: Ready}]
+`, cpu))
+}
+
+// virtualNode writes the template of a virtual node with plenty of room.
+func (r *run) virtualNode() string {
+	return r.template("virtual", fmt.Sprintf(`
+apiVersion: v1
+kind: Node
+metadata:
+  name: virtual-{{ .Index }}
+  labels: {%s: %s, unit: virtual}
+spec:
+  taints: [{key: %s, value: %s, effect: NoSchedule}]
+status:
+  capacity: {pods: "10000", cpu: "10000", memory: 80Ti}
+  conditions: [{status: "True", type: Ready}]
+`, eciv1alpha1.LabelNodeType, eciv1alpha1.NodeTypeVirtualKubelet, eciv1alpha1.TaintProvider, eciv1alpha1.TaintProviderValue))
+}
+
+// spillSpec lets a scheduler without policies put pods on virtual nodes, and prefer machines.
+const spillSpec = `
+  tolerations: [{key: virtual-kubelet.io/provider, operator: Exists}]
+  affinity:
+    nodeAffinity:
+      preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        preference: {matchExpressions: [{key: type, operator: NotIn, values: [virtual-kubelet]}]}
+`
+
+// pod writes the template of a pod. Only a scheduler without policies of Spillway's needs the rest of the spec.
+func (r *run) pod(labels, spec string) string {
+	if r.scheduler == spillway {
+		spec = ""
+	}
+	return r.template("pod", fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata:
+  generateName: pod-
+  labels: {%s}
+spec:
+  containers:
+  - {image: pause, name: pause, resources: {limits: {cpu: 100m, memory: 500Mi}, requests: {cpu: 100m, memory: 500Mi}}}
+%s`, labels, spec))
+}
