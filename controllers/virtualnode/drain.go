@@ -25,6 +25,9 @@ const (
 	drainInterval = 2 * time.Second
 	// namedPods is how many of the pods that are left the condition names.
 	namedPods = 5
+	// evictTimeout bounds one eviction. While a disruption budget is new the API server asks to come back after 10 seconds, and client-go does so 10 times: the
+	// heartbeat of the Node must not wait for that.
+	evictTimeout = time.Second
 )
 
 var errHeldBack = errors.New("a PodDisruptionBudget holds the pod back")
@@ -134,6 +137,8 @@ func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) error {
 // evictIf evicts a pod that is what the preconditions say. It returns false when the pod is another one by now, and errHeldBack when a disruption budget does
 // not let it go: whoever wants it gone asks again.
 func (c *Controller) evictIf(ctx context.Context, pod *corev1.Pod, preconditions metav1.Preconditions) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, evictTimeout)
+	defer cancel()
 	eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &preconditions}}
 	err := c.client.SubResource("eviction").Create(ctx, pod, eviction)
 	switch {

@@ -311,6 +311,9 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		w.UnitOf(evicted)
 		protected := w.Create(w.Pod().Label("protected", "true"))
 		w.UnitOf(protected)
+		before := protected.DeepCopy()
+		protected.Status.Phase = corev1.PodRunning // No budget protects a pod that is pending.
+		Expect(harness.API.Status().Patch(ctx, protected, client.MergeFrom(before))).To(Succeed())
 		budget := &policyv1.PodDisruptionBudget{
 			ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: "none-may-go"},
 			Spec: policyv1.PodDisruptionBudgetSpec{
@@ -326,6 +329,9 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		}).Should(BeTrue())
 		By("waiting for the pod that a disruption budget protects, and saying so")
 		Eventually(ready(vn)).Should(Equal("False Draining"))
+		budgetBefore := budget.DeepCopy()
+		budget.Status.ObservedGeneration = budget.Generation // No controller does that here; until then the API server asks to wait.
+		Expect(harness.API.Status().Patch(ctx, budget, client.MergeFrom(budgetBefore))).To(Succeed())
 		Eventually(func() string { _, message := condition(vn, eciv1alpha1.ConditionReady); return message }).Should(
 			Equal("the VirtualNode is being deleted; pods left on its node: 1, such as " + w.Namespace + "/" + protected.Name + " (held back by a PodDisruptionBudget)"))
 		Expect(taintKeys()).To(ContainElement(eciv1alpha1.TaintDraining))
