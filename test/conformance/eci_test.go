@@ -323,9 +323,10 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 			}}}}
 			return p
 		}
-		w.Create(apart())
+		first := apart()
+		first.Spec.NodeSelector = map[string]string{corev1.LabelTopologyZone: zoneJ} // That k has no stock is known only after a pod has asked for it.
+		Expect(zoneOf(w, w.Create(first))).To(Equal(zoneJ))
 		Eventually(stockOuts(k)).Should(ConsistOf("2-4Gi WithoutStock"))
-		Eventually(func() int { return w.Count()[""] }).Should(Equal(1))
 		waits := w.Create(apart())
 		w.WaitsWith(waits, "unit 1 (eci): no node passes all filters for the pod")
 		script(`{"regions":{"cn-beijing":{"zones":{"cn-beijing-k":{"stock":{"2-4Gi":"WithStock"}}}}}}`)
