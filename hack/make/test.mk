@@ -33,7 +33,7 @@ test-eci: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) eci-provider local-cluster) #
 
 .PHONY: test-fuzz
 test-fuzz: ## Run every fuzz target for FUZZTIME (10s).
-	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' pkg | xargs -n1 dirname | sort -u); do \
+	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' apis pkg | xargs -n1 dirname | sort -u); do \
 		for target in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' $$package | cut -c6-); do \
 			go test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),10s); \
 		done; \

@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/spillway-k8s/spillway/apis/quantity"
 )
 
 const (
@@ -153,7 +155,7 @@ func checkStorage(pod *corev1.Pod, asked int64) error {
 		if !storageText.MatchString(text) {
 			return fmt.Errorf("annotation %s: %.100q must be a quantity such as 20Gi", AnnotationExtraStorage, text)
 		}
-		extra = amount(corev1.ResourceEphemeralStorage, resource.MustParse(text))
+		extra = quantity.Amount(corev1.ResourceEphemeralStorage, resource.MustParse(text))
 	}
 	if has := plus(freeStorage, extra); asked > has {
 		return fmt.Errorf("the pod asks for %s GiB of ephemeral storage and gets %s GiB: annotation %s adds to the %s GiB of every instance",

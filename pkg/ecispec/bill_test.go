@@ -1,7 +1,6 @@
 package ecispec
 
 import (
-	"math"
 	"strings"
 	"testing"
 
@@ -217,15 +216,6 @@ func TestMost(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestAmount(t *testing.T) {
-	cases := map[string]int64{"0": 0, "-1": 0, "1n": 1, "1500m": 1500, "9223372036854775807m": math.MaxInt64, "9223372036854775808m": math.MaxInt64, "9E": math.MaxInt64}
-	for text, want := range cases {
-		if got := amount(corev1.ResourceCPU, resource.MustParse(text)); got != want {
-			t.Errorf("%s is %d, want %d", text, got, want)
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	podresources "k8s.io/component-helpers/resource"
 
+	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -103,7 +104,7 @@ func FuzzBill(f *testing.F) {
 		pod := podOf(data, milliCPU, memory)
 		bill, err := For(pod, in)
 		asked := podresources.PodRequests(withLimits(pod), podresources.PodResourcesOptions{})
-		askedCPU, askedMemory := amount(corev1.ResourceCPU, *asked.Cpu()), amount(corev1.ResourceMemory, *asked.Memory())
+		askedCPU, askedMemory := quantity.Amount(corev1.ResourceCPU, *asked.Cpu()), quantity.Amount(corev1.ResourceMemory, *asked.Memory())
 		want, ok := RoundUp(in, askedCPU, askedMemory)
 		if askedCPU == 0 && askedMemory == 0 {
 			want = Default()

@@ -1,11 +1,12 @@
 package ecispec
 
 import (
-	"math"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/spillway-k8s/spillway/apis/quantity"
 )
 
 const (
@@ -14,12 +15,6 @@ const (
 	EnvIgnore = "__ECI_RESOURCE_IGNORE__"
 
 	resourceGPU corev1.ResourceName = "nvidia.com/gpu"
-)
-
-// mostCPU and most are the largest quantities whose milli-units, or whole units, are an int64.
-var (
-	mostCPU = *resource.NewMilliQuantity(math.MaxInt64, resource.DecimalSI)
-	most    = *resource.NewQuantity(math.MaxInt64, resource.DecimalSI)
 )
 
 // request is what a pod asks of ECI. Nothing in it is negative.
@@ -65,11 +60,11 @@ func requestOf(pod *corev1.Pod, choose choice) request {
 	}
 	total := running.max(peak)
 	if pod.Spec.Resources != nil {
-		if quantity, ok := choose(pod.Spec.Resources, corev1.ResourceCPU); ok {
-			total.milliCPU = amount(corev1.ResourceCPU, quantity)
+		if chosen, ok := choose(pod.Spec.Resources, corev1.ResourceCPU); ok {
+			total.milliCPU = quantity.Amount(corev1.ResourceCPU, chosen)
 		}
-		if quantity, ok := choose(pod.Spec.Resources, corev1.ResourceMemory); ok {
-			total.memory = amount(corev1.ResourceMemory, quantity)
+		if chosen, ok := choose(pod.Spec.Resources, corev1.ResourceMemory); ok {
+			total.memory = quantity.Amount(corev1.ResourceMemory, chosen)
 		}
 	}
 	overhead := corev1.ResourceRequirements{Requests: pod.Spec.Overhead}
@@ -94,26 +89,11 @@ func isIgnored(container *corev1.Container) bool {
 
 func resourcesRequest(resources *corev1.ResourceRequirements, choose choice) request {
 	of := func(name corev1.ResourceName) int64 {
-		quantity, _ := choose(resources, name)
-		return amount(name, quantity)
+		chosen, _ := choose(resources, name)
+		return quantity.Amount(name, chosen)
 	}
 	return request{
 		milliCPU: of(corev1.ResourceCPU), memory: of(corev1.ResourceMemory), gpus: of(resourceGPU), storage: of(corev1.ResourceEphemeralStorage),
-	}
-}
-
-// amount is a quantity in milli-units of cpu and whole units of everything else. What is too large is the largest number, and what is negative is 0.
-func amount(name corev1.ResourceName, quantity resource.Quantity) int64 {
-	if quantity.Sign() <= 0 {
-		return 0
-	}
-	switch {
-	case name == corev1.ResourceCPU && quantity.Cmp(mostCPU) > 0, quantity.Cmp(most) > 0:
-		return math.MaxInt64
-	case name == corev1.ResourceCPU:
-		return quantity.MilliValue()
-	default:
-		return quantity.Value()
 	}
 }
 

@@ -5,17 +5,12 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/spillway-k8s/spillway/apis/quantity"
 )
 
 // NoCap is the cap of a unit that has none.
 const NoCap int64 = -1
-
-// mostCPU and most are the largest quantities whose milli-units, or whole units, are an int64.
-var (
-	mostCPU = *resource.NewMilliQuantity(math.MaxInt64, resource.DecimalSI)
-	most    = *resource.NewQuantity(math.MaxInt64, resource.DecimalSI)
-)
 
 // Usage is what the pods of one group have in one unit.
 type Usage struct {
@@ -80,8 +75,8 @@ func (p *Policy) Vector(requests corev1.ResourceList) []int64 {
 	}
 	vector := make([]int64, len(p.tracked))
 	for i, name := range p.tracked {
-		if quantity, ok := requests[name]; ok {
-			vector[i] = Amount(name, quantity)
+		if requested, ok := requests[name]; ok {
+			vector[i] = quantity.Amount(name, requested)
 		}
 	}
 	return vector
@@ -89,19 +84,3 @@ func (p *Policy) Vector(requests corev1.ResourceList) []int64 {
 
 // TracksResources tells whether the sums of requests matter to the policy, so that computing them can be saved when they do not.
 func (p *Policy) TracksResources() bool { return len(p.tracked) > 0 }
-
-// Amount is a quantity in the units of Vector. What is too large for the unit is the largest number, and what is negative is 0: a request can fill a
-// cap, however absurd it is, and never empties one.
-func Amount(name corev1.ResourceName, quantity resource.Quantity) int64 {
-	if quantity.Sign() < 0 {
-		return 0
-	}
-	switch {
-	case name == corev1.ResourceCPU && quantity.Cmp(mostCPU) > 0, quantity.Cmp(most) > 0:
-		return math.MaxInt64
-	case name == corev1.ResourceCPU:
-		return quantity.MilliValue()
-	default:
-		return quantity.Value()
-	}
-}

@@ -44,21 +44,6 @@ func TestUsageSums(t *testing.T) {
 	}
 }
 
-func TestAmount(t *testing.T) {
-	for text, want := range map[string]int64{
-		"1500m": 1500, "-1": 0, "9223372036854775.807": math.MaxInt64, "9223372036854776": math.MaxInt64, "1e16": math.MaxInt64, "1E": math.MaxInt64,
-	} {
-		if got := Amount("cpu", resource.MustParse(text)); got != want {
-			t.Errorf("cpu %s: %d, want %d", text, got, want)
-		}
-	}
-	for text, want := range map[string]int64{"1500m": 2, "-1Gi": 0, "1e30": math.MaxInt64, "20Gi": 20 << 30} {
-		if got := Amount("memory", resource.MustParse(text)); got != want {
-			t.Errorf("memory %s: %d, want %d", text, got, want)
-		}
-	}
-}
-
 func TestAnAbsurdRequestFillsACap(t *testing.T) {
 	policy := Compile(wrappers.MakePolicy("p").Unit(wrappers.ECS().MaxResource("cpu", "4")).Obj())
 	absurd := policy.Vector(corev1.ResourceList{"cpu": resource.MustParse("9223372036854776")})
@@ -69,20 +54,6 @@ func TestAnAbsurdRequestFillsACap(t *testing.T) {
 	if got := policy.Decide(policy.Vector(corev1.ResourceList{"cpu": resource.MustParse("1")}), view, begin); got.Unit != -1 {
 		t.Error("a pod is let in beside one of 9e15 cpu")
 	}
-}
-
-// FuzzAmount checks that an amount grows with its quantity, and is never negative.
-func FuzzAmount(f *testing.F) {
-	f.Add(int64(1), int64(math.MaxInt64))
-	f.Add(int64(math.MaxInt64/1000), int64(math.MaxInt64/1000+1))
-	f.Fuzz(func(t *testing.T, a, b int64) {
-		for _, name := range []corev1.ResourceName{"cpu", "memory"} {
-			smaller, larger := Amount(name, *resource.NewQuantity(min(a, b), resource.DecimalSI)), Amount(name, *resource.NewQuantity(max(a, b), resource.DecimalSI))
-			if smaller < 0 || smaller > larger {
-				t.Errorf("%s: %d is %d, but %d is %d", name, min(a, b), smaller, max(a, b), larger)
-			}
-		}
-	})
 }
 
 // FuzzPlus checks that a sum of requests never becomes smaller by an addition, whatever a pod asks for.

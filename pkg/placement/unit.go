@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 )
 
@@ -60,8 +61,8 @@ func compileUnit(index int, spec *v1alpha1.Unit, tracked []corev1.ResourceName) 
 	}
 	for _, name := range tracked {
 		limit, text := NoCap, ""
-		if quantity, ok := spec.MaxResources[name]; ok {
-			limit, text = Amount(name, quantity.Quantity), quantity.String()
+		if most, ok := spec.MaxResources[name]; ok {
+			limit, text = quantity.Amount(name, most.Quantity), most.String()
 		}
 		unit.maxRequests, unit.maxTexts = append(unit.maxRequests, limit), append(unit.maxTexts, text)
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
@@ -31,19 +32,19 @@ type candidate struct {
 
 func newCandidate(logger klog.Logger, pod *corev1.Pod) *candidate {
 	c := &candidate{pod: pod, affinity: nodeaffinity.GetRequiredNodeAffinity(pod), logger: logger}
-	for name, quantity := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
+	for name, requested := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
 		switch name {
 		case corev1.ResourceCPU:
-			c.request.milliCPU = placement.Amount(name, quantity)
+			c.request.milliCPU = quantity.Amount(name, requested)
 		case corev1.ResourceMemory:
-			c.request.memory = placement.Amount(name, quantity)
+			c.request.memory = quantity.Amount(name, requested)
 		case corev1.ResourceEphemeralStorage:
-			c.request.ephemeralStorage = placement.Amount(name, quantity)
+			c.request.ephemeralStorage = quantity.Amount(name, requested)
 		default:
 			if c.request.scalars == nil {
 				c.request.scalars = map[corev1.ResourceName]int64{}
 			}
-			c.request.scalars[name] = placement.Amount(name, quantity)
+			c.request.scalars[name] = quantity.Amount(name, requested)
 		}
 	}
 	return c
