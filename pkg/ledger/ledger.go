@@ -2,7 +2,8 @@
 // lock; its owner calls it from one goroutine.
 //
 // The counts follow the scheduler's own snapshot (bound and assumed pods): Sync compares each node's generation with the one it counted before and
-// recounts only the nodes that changed. A count is therefore never adjusted by an event that may be lost, late or repeated.
+// looks only at the pods of nodes that changed, of which it counts those that came or went. A count is therefore never adjusted by an event that may be
+// lost, late or repeated.
 package ledger
 
 import (
@@ -23,42 +24,69 @@ type Key struct {
 	Terminating bool
 }
 
-// Snapshot is the list of nodes to count. A generation is a number that no two states of any nodes share.
-type Snapshot interface {
+// Snapshot is the list of nodes to count. P identifies a pod as it counts: when anything changes by which it counts, a label of its node included, it is
+// another P.
+type Snapshot[P comparable] interface {
 	// Len is the number of nodes.
 	Len() int
-	// Node returns the name and the generation of node i.
-	Node(i int) (name string, generation int64)
-	// Count calls add for every pod on node i that counts.
-	Count(i int, add func(key Key, pod Pod))
+	// Generation returns a number that no two states of any nodes share.
+	Generation(node int) int64
+	// Name returns the name of a node.
+	Name(node int) string
+	// Pods is the number of pods on a node, and Pod returns one of them.
+	Pods(node int) int
+	Pod(node, at int) P
+	// Contribution returns what a pod on a node adds to the counts.
+	Contribution(node int, pod P) Contribution
 }
 
-// Pod is what one pod adds to a count.
-type Pod struct {
+// Contribution is what one pod adds to the counts; the zero value adds nothing.
+type Contribution struct {
+	Policy types.UID
+	Group  string
+	Unit   int
+	// Counts is true when the pod is one of its group in the unit, and Terminating when it is one of those that terminate there. It may be both.
+	Counts, Terminating bool
 	// Requests is its placement vector.
 	Requests []int64
 	// Priority is its priority.
 	Priority int32
 }
 
+// Key returns the count of the group that the pod is in.
+func (c *Contribution) Key() Key { return Key{Policy: c.Policy, Group: c.Group, Unit: c.Unit} }
+
+// keys calls f with every count that the pod is in.
+func (c *Contribution) keys(f func(Key)) {
+	if c.Terminating {
+		f(Key{Policy: c.Policy, Unit: c.Unit, Terminating: true})
+	}
+	if c.Counts {
+		f(c.Key())
+	}
+}
+
 // Ledger is the counts. The zero value is not usable: call New.
-type Ledger struct {
+type Ledger[P comparable] struct {
 	epoch  int64
-	nodes  []nodeCount
+	nodes  []countedNode[P]
 	totals map[Key]placement.Usage
 	// priorities are how many pods of each priority are in a count.
 	priorities map[Key]map[int32]int64
 	// saturated are the keys whose total had reached the largest number and lost a part: what is left must be added up again.
-	saturated []Key
+	saturated map[Key]bool
 }
 
-// nodeCount is what one node adds to the totals.
-type nodeCount struct {
+// countedNode is a node as it was counted.
+type countedNode[P comparable] struct {
 	name       string
 	generation int64
-	usages     map[Key]placement.Usage
-	// priorities are how many pods of each priority are in a count.
-	priorities map[Key]map[int32]int64
+	pods       []countedPod[P]
+}
+
+type countedPod[P comparable] struct {
+	pod  P
+	adds Contribution
 }
 
 // Change tells what Sync found.
@@ -70,15 +98,15 @@ type Change struct {
 }
 
 // New returns an empty ledger.
-func New() *Ledger {
-	return &Ledger{epoch: -1, totals: map[Key]placement.Usage{}, priorities: map[Key]map[int32]int64{}}
+func New[P comparable]() *Ledger[P] {
+	return &Ledger[P]{epoch: -1, totals: map[Key]placement.Usage{}, priorities: map[Key]map[int32]int64{}, saturated: map[Key]bool{}}
 }
 
 // Usage returns the count of a key. The result must not be changed.
-func (l *Ledger) Usage(key Key) placement.Usage { return l.totals[key] }
+func (l *Ledger[P]) Usage(key Key) placement.Usage { return l.totals[key] }
 
 // Lowest returns the lowest priority of the pods in a count. It returns false when there are no pods.
-func (l *Ledger) Lowest(key Key) (int32, bool) {
+func (l *Ledger[P]) Lowest(key Key) (int32, bool) {
 	lowest, found := int32(0), false
 	for priority := range l.priorities[key] {
 		if !found || priority < lowest {
@@ -89,8 +117,8 @@ func (l *Ledger) Lowest(key Key) (int32, bool) {
 }
 
 // Sync brings the counts up to date with the snapshot. Another epoch (other policies) voids every count. It costs a comparison for each node that
-// did not change.
-func (l *Ledger) Sync(epoch int64, snapshot Snapshot) Change {
+// did not change, and for each pod on those that did.
+func (l *Ledger[P]) Sync(epoch int64, snapshot Snapshot[P]) Change {
 	if epoch != l.epoch {
 		l.epoch, l.nodes = epoch, nil
 		l.totals, l.priorities = map[Key]placement.Usage{}, map[Key]map[int32]int64{}
@@ -100,113 +128,136 @@ func (l *Ledger) Sync(epoch int64, snapshot Snapshot) Change {
 	return change
 }
 
-// follow recounts the nodes that changed.
-func (l *Ledger) follow(snapshot Snapshot) Change {
+// follow counts the nodes that changed.
+func (l *Ledger[P]) follow(snapshot Snapshot[P]) Change {
 	if snapshot.Len() != len(l.nodes) {
 		l.realign(snapshot)
 		return Change{Realigned: true}
 	}
 	var change Change
 	for i := range l.nodes {
-		name, generation := snapshot.Node(i)
+		generation := snapshot.Generation(i)
 		if generation == l.nodes[i].generation {
 			continue
 		}
-		if name != l.nodes[i].name {
+		if snapshot.Name(i) != l.nodes[i].name {
 			l.realign(snapshot)
 			return Change{Realigned: true}
 		}
-		l.subtract(&l.nodes[i])
-		l.nodes[i] = l.count(snapshot, i)
+		l.nodes[i].generation = generation
+		l.followNode(snapshot, i)
 		change.Nodes = append(change.Nodes, i)
 	}
 	return change
 }
 
-// realign follows a list with other nodes, or in another order. Nodes that did not change keep their count.
-func (l *Ledger) realign(snapshot Snapshot) {
-	known := make(map[string]nodeCount, len(l.nodes))
+// realign follows a list with other nodes, or in another order. Nodes that did not change are not looked at.
+func (l *Ledger[P]) realign(snapshot Snapshot[P]) {
+	known := make(map[string]countedNode[P], len(l.nodes))
 	for _, n := range l.nodes {
 		known[n.name] = n
 	}
-	l.nodes = make([]nodeCount, snapshot.Len())
+	l.nodes = make([]countedNode[P], snapshot.Len())
 	for i := range l.nodes {
-		name, generation := snapshot.Node(i)
+		name, generation := snapshot.Name(i), snapshot.Generation(i)
 		old, ok := known[name]
 		delete(known, name)
-		if ok && old.generation == generation {
-			l.nodes[i] = old
-			continue
+		l.nodes[i] = countedNode[P]{name: name, generation: generation, pods: old.pods}
+		if !ok || old.generation != generation {
+			l.followNode(snapshot, i)
 		}
-		l.subtract(&old)
-		l.nodes[i] = l.count(snapshot, i)
 	}
 	for _, gone := range known {
-		l.subtract(&gone)
+		for at := range gone.pods {
+			l.subtract(&gone.pods[at].adds)
+		}
 	}
 }
 
-// count counts node i afresh and adds it to the totals.
-func (l *Ledger) count(snapshot Snapshot, i int) nodeCount {
-	name, generation := snapshot.Node(i)
-	n := nodeCount{name: name, generation: generation}
-	snapshot.Count(i, func(key Key, pod Pod) {
-		if n.usages == nil {
-			n.usages, n.priorities = map[Key]placement.Usage{}, map[Key]map[int32]int64{}
+// followNode counts the pods of a node that came or went. The scheduler adds at the end, and puts the last one in the place of one that goes, so that most
+// stand where they stood.
+func (l *Ledger[P]) followNode(snapshot Snapshot[P], i int) {
+	n, size := &l.nodes[i], snapshot.Pods(i)
+	var moved map[P]Contribution
+	for at := range n.pods {
+		old := &n.pods[at]
+		if at < size && snapshot.Pod(i, at) == old.pod {
+			continue
 		}
-		if n.priorities[key] == nil {
-			n.priorities[key] = map[int32]int64{}
+		if moved == nil {
+			moved = map[P]Contribution{}
 		}
-		n.priorities[key][pod.Priority]++
-		n.usages[key] = n.usages[key].Add(pod.Requests)
-	})
-	for key, usage := range n.usages {
-		l.totals[key] = l.totals[key].Merge(usage)
+		moved[old.pod] = old.adds
+		l.subtract(&old.adds)
+	}
+	for at := range size {
+		pod := snapshot.Pod(i, at)
+		if at < len(n.pods) && n.pods[at].pod == pod {
+			continue
+		}
+		adds, known := moved[pod]
+		if !known {
+			adds = snapshot.Contribution(i, pod)
+		}
+		l.add(&adds)
+		if at < len(n.pods) {
+			n.pods[at] = countedPod[P]{pod, adds}
+		} else {
+			n.pods = append(n.pods, countedPod[P]{pod, adds})
+		}
+	}
+	clear(n.pods[size:])
+	n.pods = n.pods[:size]
+}
+
+// add adds a pod to the totals.
+func (l *Ledger[P]) add(adds *Contribution) {
+	adds.keys(func(key Key) {
+		l.totals[key] = l.totals[key].Add(adds.Requests)
 		if l.priorities[key] == nil {
 			l.priorities[key] = map[int32]int64{}
 		}
-		for priority, pods := range n.priorities[key] {
-			l.priorities[key][priority] += pods
-		}
-	}
-	return n
+		l.priorities[key][adds.Priority]++
+	})
 }
 
-// subtract takes what a node had added out of the totals. Keys without pods are forgotten, so that the ledger does not grow with every group that
-// ever was.
-func (l *Ledger) subtract(n *nodeCount) {
-	for key, usage := range n.usages {
-		for priority, pods := range n.priorities[key] {
-			if l.priorities[key][priority] -= pods; l.priorities[key][priority] == 0 {
-				delete(l.priorities[key], priority)
-			}
+// subtract takes a pod out of the totals. Keys without pods are forgotten, so that the ledger does not grow with every group that ever was.
+func (l *Ledger[P]) subtract(adds *Contribution) {
+	adds.keys(func(key Key) {
+		if l.priorities[key][adds.Priority]--; l.priorities[key][adds.Priority] == 0 {
+			delete(l.priorities[key], adds.Priority)
 		}
 		if slices.Contains(l.totals[key].Requests, math.MaxInt64) {
-			l.saturated = append(l.saturated, key)
+			l.saturated[key] = true
 		}
-		rest := l.totals[key].Minus(usage)
+		rest := l.totals[key].Minus(placement.Usage{Pods: 1, Requests: adds.Requests})
 		if rest.Pods == 0 {
 			delete(l.totals, key)
 			delete(l.priorities, key)
-			continue
+			return
 		}
 		l.totals[key] = rest
-	}
+	})
 }
 
 // addUpSaturated adds up afresh the totals that subtract could not know.
-func (l *Ledger) addUpSaturated() {
-	for _, key := range l.saturated {
+func (l *Ledger[P]) addUpSaturated() {
+	for saturated := range l.saturated {
 		var total placement.Usage
 		for i := range l.nodes {
-			if usage, ok := l.nodes[i].usages[key]; ok {
-				total = total.Merge(usage)
+			for at := range l.nodes[i].pods {
+				adds := &l.nodes[i].pods[at].adds
+				adds.keys(func(key Key) {
+					if key == saturated {
+						total = total.Add(adds.Requests)
+					}
+				})
 			}
 		}
-		delete(l.totals, key)
+		delete(l.totals, saturated)
 		if total.Pods > 0 {
-			l.totals[key] = total
+			l.totals[saturated] = total
 		}
 	}
-	l.saturated = nil
+	clear(l.saturated)
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,7 +14,7 @@ import (
 type fakeNode struct {
 	name       string
 	generation int64
-	pods       []fakePod
+	pods       []*fakePod
 }
 
 type fakePod struct {
@@ -21,19 +22,21 @@ type fakePod struct {
 	requests []int64
 }
 
-// fakeSnapshot is a list of nodes that counts how often it was asked for the pods of a node.
+// fakeSnapshot is a list of nodes that notes which pods it was asked about.
 type fakeSnapshot struct {
 	nodes   []fakeNode
 	counted []string
 }
 
-func (s *fakeSnapshot) Len() int                   { return len(s.nodes) }
-func (s *fakeSnapshot) Node(i int) (string, int64) { return s.nodes[i].name, s.nodes[i].generation }
-
-func (s *fakeSnapshot) Count(i int, add func(Key, Pod)) {
+func (s *fakeSnapshot) Len() int               { return len(s.nodes) }
+func (s *fakeSnapshot) Generation(i int) int64 { return s.nodes[i].generation }
+func (s *fakeSnapshot) Name(i int) string      { return s.nodes[i].name }
+func (s *fakeSnapshot) Pods(i int) int         { return len(s.nodes[i].pods) }
+func (s *fakeSnapshot) Pod(i, at int) *fakePod { return s.nodes[i].pods[at] }
+func (s *fakeSnapshot) Contribution(i int, pod *fakePod) Contribution {
 	s.counted = append(s.counted, s.nodes[i].name)
-	for _, pod := range s.nodes[i].pods {
-		add(pod.key, Pod{Requests: pod.requests})
+	return Contribution{
+		Policy: pod.key.Policy, Group: pod.key.Group, Unit: pod.key.Unit, Counts: !pod.key.Terminating, Terminating: pod.key.Terminating, Requests: pod.requests,
 	}
 }
 
@@ -43,9 +46,11 @@ var (
 )
 
 func TestSync(t *testing.T) {
-	a := fakeNode{name: "a", generation: 1, pods: []fakePod{{unit0, []int64{5}}, {unit0, []int64{7}}}}
-	b := fakeNode{name: "b", generation: 2, pods: []fakePod{{unit0, []int64{1}}, {unit1, []int64{9}}}}
-	changedB := fakeNode{name: "b", generation: 3, pods: []fakePod{{unit1, []int64{9}}}}
+	a := fakeNode{name: "a", generation: 1, pods: []*fakePod{{unit0, []int64{5}}, {unit0, []int64{7}}}}
+	b := fakeNode{name: "b", generation: 2, pods: []*fakePod{{unit0, []int64{1}}, {unit1, []int64{9}}}}
+	// The scheduler puts the last pod in the place of the one that went.
+	lessB := fakeNode{name: "b", generation: 3, pods: []*fakePod{b.pods[1]}}
+	moreB := fakeNode{name: "b", generation: 3, pods: append(slices.Clone(b.pods), &fakePod{unit1, []int64{4}})}
 	both := map[Key]placement.Usage{unit0: {Pods: 3, Requests: []int64{13}}, unit1: {Pods: 1, Requests: []int64{9}}}
 	cases := map[string]struct {
 		nodes       []fakeNode
@@ -55,9 +60,14 @@ func TestSync(t *testing.T) {
 		wantCounted []string
 	}{
 		"nothing changed: no pod is looked at": {nodes: []fakeNode{a, b}, want: both},
-		"one node changed: the other is not looked at": {
-			nodes:      []fakeNode{a, changedB},
+		"a pod went: no other is counted again": {
+			nodes:      []fakeNode{a, lessB},
 			want:       map[Key]placement.Usage{unit0: {Pods: 2, Requests: []int64{12}}, unit1: {Pods: 1, Requests: []int64{9}}},
+			wantChange: Change{Nodes: []int{1}},
+		},
+		"a pod came: it alone is counted": {
+			nodes:      []fakeNode{a, moreB},
+			want:       map[Key]placement.Usage{unit0: {Pods: 3, Requests: []int64{13}}, unit1: {Pods: 2, Requests: []int64{13}}},
 			wantChange: Change{Nodes: []int{1}}, wantCounted: []string{"b"},
 		},
 		"a node went: its pods count no longer, and their keys are forgotten": {
@@ -69,18 +79,18 @@ func TestSync(t *testing.T) {
 		"a node was replaced by another of the same name": {
 			nodes:      []fakeNode{{name: "a", generation: 8}, b},
 			want:       map[Key]placement.Usage{unit0: {Pods: 1, Requests: []int64{1}}, unit1: {Pods: 1, Requests: []int64{9}}},
-			wantChange: Change{Nodes: []int{0}}, wantCounted: []string{"a"},
+			wantChange: Change{Nodes: []int{0}},
 		},
 		"a node was replaced by one of another name": {
-			nodes:      []fakeNode{a, {name: "c", generation: 8, pods: []fakePod{{unit1, []int64{2}}}}},
+			nodes:      []fakeNode{a, {name: "c", generation: 8, pods: []*fakePod{{unit1, []int64{2}}}}},
 			want:       map[Key]placement.Usage{unit0: {Pods: 2, Requests: []int64{12}}, unit1: {Pods: 1, Requests: []int64{2}}},
 			wantChange: Change{Realigned: true}, wantCounted: []string{"c"},
 		},
-		"other policies void all counts": {nodes: []fakeNode{a, b}, epoch: 1, want: both, wantChange: Change{Realigned: true}, wantCounted: []string{"a", "b"}},
+		"other policies void all counts": {nodes: []fakeNode{a, b}, epoch: 1, want: both, wantChange: Change{Realigned: true}, wantCounted: []string{"a", "a", "b", "b"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			l := New()
+			l := New[*fakePod]()
 			l.Sync(0, &fakeSnapshot{nodes: []fakeNode{a, b}})
 			after := &fakeSnapshot{nodes: tc.nodes}
 			change := l.Sync(tc.epoch, after)
@@ -91,16 +101,16 @@ func TestSync(t *testing.T) {
 				t.Errorf("totals (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(tc.wantCounted, after.counted); diff != "" {
-				t.Errorf("nodes whose pods were counted (-want +got):\n%s", diff)
+				t.Errorf("nodes of the pods that were counted (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
 func TestAnAbsurdRequestDoesNotSpoilTheSum(t *testing.T) {
-	huge := fakeNode{name: "huge", generation: 1, pods: []fakePod{{unit0, []int64{math.MaxInt64}}}}
-	large := fakeNode{name: "large", generation: 2, pods: []fakePod{{unit0, []int64{math.MaxInt64 - 1}}}}
-	l := New()
+	huge := fakeNode{name: "huge", generation: 1, pods: []*fakePod{{unit0, []int64{math.MaxInt64}}}}
+	large := fakeNode{name: "large", generation: 2, pods: []*fakePod{{unit0, []int64{math.MaxInt64 - 1}}}}
+	l := New[*fakePod]()
 	l.Sync(0, &fakeSnapshot{nodes: []fakeNode{huge, large}})
 	if got := l.Usage(unit0).Requests[0]; got != math.MaxInt64 {
 		t.Errorf("sum = %d, want the largest number", got)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,7 +20,7 @@ func TestSimulation(t *testing.T) {
 	for seed := range uint64(seeds()) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			sim := &simulation{random: rand.New(rand.NewPCG(seed, 0))}
-			l, epoch := New(), int64(0)
+			l, epoch := New[*fakePod](), int64(0)
 			for step := range steps {
 				if sim.random.IntN(50) == 0 {
 					epoch++
@@ -64,11 +65,14 @@ func (s *simulation) change() {
 	case 5, 6:
 		if len(node.pods) > 0 {
 			at := s.random.IntN(len(node.pods))
-			node.pods = append(append([]fakePod{}, node.pods[:at]...), node.pods[at+1:]...)
+			// The last one takes the place of the one that goes.
+			node.pods = slices.Clone(node.pods)
+			node.pods[at] = node.pods[len(node.pods)-1]
+			node.pods = node.pods[:len(node.pods)-1]
 		}
 		node.generation = s.nextGeneration()
 	default:
-		node.pods = append(append([]fakePod{}, node.pods...), s.pod())
+		node.pods = append(slices.Clone(node.pods), s.pod())
 		node.generation = s.nextGeneration()
 	}
 }
@@ -78,12 +82,12 @@ func (s *simulation) addNode() {
 	s.snapshot.nodes = append(s.snapshot.nodes, fakeNode{name: fmt.Sprintf("node-%d", s.names), generation: s.nextGeneration()})
 }
 
-func (s *simulation) pod() fakePod {
+func (s *simulation) pod() *fakePod {
 	requests := []int64{s.random.Int64N(1000), s.random.Int64N(1 << 40)}
 	if s.random.IntN(100) == 0 {
 		requests[0] = math.MaxInt64 - s.random.Int64N(3)
 	}
-	return fakePod{
+	return &fakePod{
 		key: Key{
 			Policy: types.UID(fmt.Sprintf("policy-%d", s.random.IntN(3))), Group: fmt.Sprintf("group-%d", s.random.IntN(2)), Unit: s.random.IntN(3),
 		},
@@ -110,13 +114,13 @@ func (s *simulation) recount() map[Key]placement.Usage {
 func BenchmarkSync(b *testing.B) {
 	snapshot := &fakeSnapshot{}
 	for i := range 5000 {
-		pods := make([]fakePod, 20)
+		pods := make([]*fakePod, 20)
 		for p := range pods {
-			pods[p] = fakePod{key: Key{Policy: "p", Group: "g", Unit: i % 3}, requests: []int64{1000}}
+			pods[p] = &fakePod{key: Key{Policy: "p", Group: "g", Unit: i % 3}, requests: []int64{1000}}
 		}
 		snapshot.nodes = append(snapshot.nodes, fakeNode{name: fmt.Sprintf("node-%d", i), generation: int64(i + 1), pods: pods})
 	}
-	l := New()
+	l := New[*fakePod]()
 	l.Sync(0, snapshot)
 	generation := int64(len(snapshot.nodes))
 	b.ReportAllocs()

@@ -15,7 +15,17 @@ type Policies struct {
 	// Epoch grows with every edit. Counts made under another epoch are void.
 	Epoch int64
 
-	byNamespace map[string][]*Policy
+	byNamespace map[string]*namespacePolicies
+}
+
+// namespacePolicies are the policies of a namespace, found by the labels of a pod without a look at each.
+type namespacePolicies struct {
+	// ranked are all of them, in the order of R1.
+	ranked []*Policy
+	// byLabel are the places in ranked of the policies with a selector, in order, by the label of it that the fewest policies ask for.
+	byLabel map[label][]int
+	// selectsAll is the place of the first policy without a selector, or behind the last.
+	selectsAll int
 }
 
 // NewPolicies returns a value without policies.
@@ -25,25 +35,56 @@ func NewPolicies() *Policies { return &Policies{} }
 func (p *Policies) WithNamespace(namespace string, policies []*Policy) *Policies {
 	next := &Policies{Epoch: p.Epoch + 1, byNamespace: maps.Clone(p.byNamespace)}
 	if next.byNamespace == nil {
-		next.byNamespace = map[string][]*Policy{}
+		next.byNamespace = map[string]*namespacePolicies{}
 	}
 	delete(next.byNamespace, namespace)
 	if len(policies) > 0 {
-		ranked := slices.Clone(policies)
-		slices.SortFunc(ranked, Precedence)
-		next.byNamespace[namespace] = ranked
+		next.byNamespace[namespace] = newNamespacePolicies(policies)
 	}
 	return next
 }
 
-// Governing returns the policy that governs a pod (R1), or nil.
-func (p *Policies) Governing(namespace string, podLabels map[string]string) *Policy {
-	for _, policy := range p.byNamespace[namespace] {
-		if containsAll(podLabels, policy.selector) {
-			return policy
+func newNamespacePolicies(policies []*Policy) *namespacePolicies {
+	n := &namespacePolicies{ranked: slices.SortedFunc(slices.Values(policies), Precedence), byLabel: map[label][]int{}, selectsAll: len(policies)}
+	asked := map[label]int{}
+	for _, policy := range n.ranked {
+		for _, l := range policy.selector {
+			asked[l]++
 		}
 	}
-	return nil
+	for place, policy := range n.ranked {
+		if len(policy.selector) == 0 {
+			n.selectsAll = min(n.selectsAll, place)
+			continue
+		}
+		rarest := slices.MinFunc(policy.selector, func(a, b label) int { return cmp.Compare(asked[a], asked[b]) })
+		n.byLabel[rarest] = append(n.byLabel[rarest], place)
+	}
+	return n
+}
+
+// Governing returns the policy that governs a pod (R1), or nil.
+func (p *Policies) Governing(namespace string, podLabels map[string]string) *Policy {
+	n := p.byNamespace[namespace]
+	if n == nil {
+		return nil
+	}
+	first := n.selectsAll
+	for key, value := range podLabels {
+		for _, place := range n.byLabel[label{key, value}] {
+			if place >= first {
+				break
+			}
+			if containsAll(podLabels, n.ranked[place].selector) {
+				first = place
+				break
+			}
+		}
+	}
+	if first == len(n.ranked) {
+		return nil
+	}
+	return n.ranked[first]
 }
 
 // Precedence orders the policies of a namespace by R1: most selector keys first, then oldest, then name.

@@ -10,7 +10,12 @@ import (
 const maxUnits = 16
 
 // In returns the policies of a namespace in the order of R1. The slice is shared and must not be changed.
-func (p *Policies) In(namespace string) []*Policy { return p.byNamespace[namespace] }
+func (p *Policies) In(namespace string) []*Policy {
+	if n := p.byNamespace[namespace]; n != nil {
+		return n.ranked
+	}
+	return nil
+}
 
 // Tracked returns the resources with a cap in at least one unit, in the order of Vector. The slice is shared and must not be changed.
 func (p *Policy) Tracked() []corev1.ResourceName { return p.tracked }

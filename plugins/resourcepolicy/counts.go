@@ -19,71 +19,106 @@ type snapshot struct {
 	fresh    *fresh
 }
 
-var _ ledger.Snapshot = &snapshot{}
+// shownPod is a pod of the snapshot with all by which it counts: a change of the pod or of its node makes it another one.
+type shownPod struct {
+	node *corev1.Node
+	info fwk.PodInfo
+	// newest is the version that counts instead of the one that the snapshot shows, or alone on a departed node; nil with gone when the pod has gone.
+	newest *corev1.Pod
+	gone   bool
+}
+
+var _ ledger.Snapshot[shownPod] = &snapshot{}
 
 // Len returns the number of nodes, with the departed ones at the end.
 func (s *snapshot) Len() int { return len(s.nodes) + len(s.departed) }
 
-// Node returns the name and generation of a node. The scheduler's cache gives every change of any node a new generation; nodes with pods of which more
-// is known than the cache shows have one of their own.
-func (s *snapshot) Node(i int) (string, int64) {
+// Generation returns the generation of a node. The scheduler's cache gives every change of any node a new one; nodes with pods of which more is known than
+// the cache shows have one of their own.
+func (s *snapshot) Generation(i int) int64 {
 	if i >= len(s.nodes) {
-		gone := &s.departed[i-len(s.nodes)]
-		return gone.name, gone.generation
+		return s.departed[i-len(s.nodes)].generation
 	}
 	if len(s.fresh.generations) > 0 {
 		if generation, ok := s.fresh.generations[i]; ok {
-			return s.nodes[i].Node().Name, generation
+			return generation
 		}
 	}
-	return s.nodes[i].Node().Name, s.nodes[i].GetGeneration()
+	return s.nodes[i].GetGeneration()
 }
 
-// Count adds the pods of a node that count for a unit.
-func (s *snapshot) Count(i int, add func(ledger.Key, ledger.Pod)) {
+// Name returns the name of a node.
+func (s *snapshot) Name(i int) string {
 	if i >= len(s.nodes) {
-		gone := &s.departed[i-len(s.nodes)]
-		for _, pod := range gone.pods {
-			s.countPod(pod, gone.labels, add)
-		}
-		return
+		return s.departed[i-len(s.nodes)].name
 	}
-	nodeLabels := labelsOf(s.nodes[i])
-	for _, info := range s.nodes[i].GetPods() {
-		if pod := s.fresh.version(info.GetPod()); pod != nil {
-			s.countPod(pod, nodeLabels, add)
+	return s.nodes[i].Node().Name
+}
+
+// Pods is the number of pods on a node.
+func (s *snapshot) Pods(i int) int {
+	if i >= len(s.nodes) {
+		return len(s.departed[i-len(s.nodes)].pods)
+	}
+	return len(s.nodes[i].GetPods())
+}
+
+// Pod returns a pod on a node.
+func (s *snapshot) Pod(i, at int) shownPod {
+	if i >= len(s.nodes) {
+		return shownPod{newest: s.departed[i-len(s.nodes)].pods[at]}
+	}
+	shown := shownPod{node: s.nodes[i].Node(), info: s.nodes[i].GetPods()[at]}
+	if len(s.fresh.versions) > 0 {
+		if newest, ok := s.fresh.versions[podPlace{node: i, pod: at}]; ok {
+			shown.newest, shown.gone = newest, newest == nil
 		}
+	}
+	return shown
+}
+
+// Contribution returns what a pod on a node counts for.
+func (s *snapshot) Contribution(i int, shown shownPod) ledger.Contribution {
+	switch {
+	case shown.gone:
+		return ledger.Contribution{}
+	case shown.node == nil:
+		return s.contribution(shown.newest, s.departed[i-len(s.nodes)].labels)
+	case shown.newest != nil:
+		return s.contribution(shown.newest, labelsOf(shown.node))
+	default:
+		return s.contribution(shown.info.GetPod(), labelsOf(shown.node))
 	}
 }
 
 // labelsOf returns the labels of a node, never nil: the node is known, even if it has none.
-func labelsOf(node fwk.NodeInfo) map[string]string {
-	if labels := node.Node().Labels; labels != nil {
-		return labels
+func labelsOf(node *corev1.Node) map[string]string {
+	if node.Labels != nil {
+		return node.Labels
 	}
 	return map[string]string{}
 }
 
-// countPod adds a bound pod if it counts for a unit. Pods in a terminal phase are not among those that the scheduler sees. nil labels are those of a
-// node that is not known any more: the record on the pod decides alone.
-func (s *snapshot) countPod(pod *corev1.Pod, nodeLabels map[string]string, add func(ledger.Key, ledger.Pod)) {
+// contribution returns what a bound pod counts for. Pods in a terminal phase are not among those that the scheduler sees. nil labels are those of a node
+// that is not known any more: the record on the pod decides alone.
+func (s *snapshot) contribution(pod *corev1.Pod, nodeLabels map[string]string) ledger.Contribution {
 	policy := s.policies.Governing(pod.Namespace, pod.Labels)
 	if policy == nil {
-		return
+		return ledger.Contribution{}
 	}
 	bound := s.boundPod(policy, pod, nodeLabels)
 	unit := policy.UnitOf(&bound)
 	if unit < 0 {
-		return
+		return ledger.Contribution{}
 	}
-	counted := ledger.Pod{Requests: vector(policy, pod), Priority: corev1helpers.PodPriority(pod)}
-	if bound.Terminating {
-		add(ledger.Key{Policy: policy.UID, Unit: unit, Terminating: true}, counted)
+	c := ledger.Contribution{
+		Policy: policy.UID, Unit: unit, Terminating: bound.Terminating, Requests: vector(policy, pod), Priority: corev1helpers.PodPriority(pod),
 	}
 	if group, err := policy.Group(pod.Labels); err == nil && policy.Counts(&bound) {
 		// A pod without a group cannot have been placed by the policy and counts for none of its groups.
-		add(ledger.Key{Policy: policy.UID, Group: group, Unit: unit}, counted)
+		c.Group, c.Counts = group, true
 	}
+	return c
 }
 
 // boundPod returns what counts of a pod. Its unit is the one that the plugin remembers from placing it, until the binding has come back from the API

@@ -28,7 +28,11 @@ type fresh struct {
 
 	// What follows belongs to the scheduling goroutine.
 	generation int64
-	now        map[types.UID]freshPod
+	// nodes is the snapshot of the last cycle with such pods, and places are where its nodes stand in it, by name.
+	nodes  []fwk.NodeInfo
+	places map[string]int
+	// versions are the newest versions of the pods that the snapshot shows otherwise; nil of those that have gone.
+	versions map[podPlace]*corev1.Pod
 	// generations are those of the nodes with such pods, by place in the snapshot: a new one in every cycle.
 	generations map[int]int64
 	// leaving are the places of the nodes that still show a pod that has gone.
@@ -41,6 +45,9 @@ type freshPod struct {
 	pod  *corev1.Pod
 	told time.Time
 }
+
+// podPlace is where a pod stands in the snapshot: the place of its node, and its own on the node.
+type podPlace struct{ node, pod int }
 
 func newFresh() *fresh { return &fresh{pods: map[types.UID]freshPod{}, generation: -1 << 62} }
 
@@ -86,51 +93,55 @@ func (f *fresh) drop(pod types.UID) {
 	delete(f.pods, pod)
 }
 
-// follow prepares the look-ups of a cycle and drops the pods that the snapshot shows as they are.
+// follow finds the pods in the snapshot of a cycle, and drops those that it shows as they are.
 func (f *fresh) follow(nodes []fwk.NodeInfo) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.generations, f.leaving = nil, nil
-	if f.now = nil; len(f.pods) == 0 {
+	f.versions, f.generations, f.leaving = nil, nil, nil
+	if len(f.pods) == 0 {
 		return
 	}
-	places := map[string]int{}
-	for i := range nodes {
-		places[nodes[i].Node().Name] = i
+	if !sameList(f.nodes, nodes) {
+		f.nodes, f.places = nodes, make(map[string]int, len(nodes))
+		for i := range nodes {
+			f.places[nodes[i].Node().Name] = i
+		}
 	}
-	f.generations, f.leaving = map[int]int64{}, map[int]bool{}
+	f.versions, f.generations, f.leaving = map[podPlace]*corev1.Pod{}, map[int]int64{}, map[int]bool{}
 	for uid, p := range f.pods {
-		place, ok := places[p.node]
-		if !ok || caughtUp(nodes[place], uid, p.pod) {
+		place, ok := f.places[p.node]
+		if !ok {
+			delete(f.pods, uid)
+			continue
+		}
+		at := placeOn(nodes[place], uid)
+		if caughtUp(nodes[place], at, p.pod) {
 			delete(f.pods, uid)
 			continue
 		}
 		f.generation++
 		f.generations[place] = f.generation
 		f.leaving[place] = f.leaving[place] || p.pod == nil
-	}
-	f.now = maps.Clone(f.pods)
-}
-
-// caughtUp tells whether the node shows a pod in its newest version.
-func caughtUp(node fwk.NodeInfo, uid types.UID, newest *corev1.Pod) bool {
-	for _, info := range node.GetPods() {
-		if shown := info.GetPod(); shown.UID == uid {
-			return newest != nil && shown.ResourceVersion == newest.ResourceVersion
+		if at >= 0 {
+			f.versions[podPlace{place, at}] = p.pod
 		}
 	}
-	return newest == nil
+}
+
+// placeOn returns the place of a pod on a node; -1 when it is not there.
+func placeOn(node fwk.NodeInfo, pod types.UID) int {
+	return slices.IndexFunc(node.GetPods(), func(info fwk.PodInfo) bool { return info.GetPod().UID == pod })
+}
+
+// caughtUp tells whether the node shows a pod in its newest version, at its place or not at all.
+func caughtUp(node fwk.NodeInfo, at int, newest *corev1.Pod) bool {
+	if at < 0 || newest == nil {
+		return at < 0 && newest == nil
+	}
+	return node.GetPods()[at].GetPod().ResourceVersion == newest.ResourceVersion
 }
 
 // isLeaving tells whether a node at one of the places still shows a pod that has gone.
 func (f *fresh) isLeaving(places []int) bool {
 	return len(f.leaving) > 0 && slices.ContainsFunc(places, func(place int) bool { return f.leaving[place] })
-}
-
-// version returns the newest version of a pod on a node of the snapshot; nil when it has gone.
-func (f *fresh) version(pod *corev1.Pod) *corev1.Pod {
-	if p, ok := f.now[pod.UID]; ok {
-		return p.pod
-	}
-	return pod
 }

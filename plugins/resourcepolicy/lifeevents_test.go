@@ -268,13 +268,13 @@ func (l *life) countTruth() map[ledger.Key]int64 {
 func (l *life) countKnown() map[ledger.Key]int64 {
 	counts := map[ledger.Key]int64{}
 	counted := map[uidType]bool{}
-	for _, info := range l.list {
-		for _, p := range info.GetPods() {
+	for i, info := range l.list {
+		for at, p := range info.GetPods() {
 			pod := p.GetPod()
 			counted[pod.UID] = true
-			if newest, ok := l.pl.fresh.now[pod.UID]; ok {
-				if newest.pod != nil {
-					l.count(counts, newest.pod)
+			if newest, ok := l.pl.fresh.versions[podPlace{i, at}]; ok {
+				if newest != nil {
+					l.count(counts, newest)
 				}
 				continue
 			}

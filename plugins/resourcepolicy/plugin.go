@@ -68,7 +68,7 @@ type ResourcePolicy struct {
 	later func(time.Duration, func())
 
 	// What follows the scheduler's snapshot belongs to the scheduling goroutine: PreFilter brings it up to date, PostFilter reads it.
-	counts   *ledger.Ledger
+	counts   *ledger.Ledger[shownPod]
 	index    *nodeIndex
 	departed *departed
 	// afterGroup is true when the last cycle was one of a pod group.
@@ -150,7 +150,7 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	pl.offers.As = pl.inflight.asPlaced
 	pl.admission.soon = func(f func()) { pl.later(0, f) }
 	pl.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
-	pl.counts, pl.index = ledger.New(), newNodeIndex()
+	pl.counts, pl.index = ledger.New[shownPod](), newNodeIndex()
 	pl.departed = &departed{pods: pl.pods.GetIndexer()}
 }
 

@@ -86,12 +86,9 @@ func (s *cycleState) countsIn(pod *corev1.Pod, node fwk.NodeInfo) bool {
 	if _, nominated := s.view.pl.inflight.nominated(pod.UID); nominated {
 		return false
 	}
-	counted := false
 	one := &snapshot{policies: s.view.policies, inflight: s.view.pl.inflight}
-	one.countPod(pod, labelsOf(node), func(key ledger.Key, _ ledger.Pod) {
-		counted = counted || key == ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: s.unit.Index}
-	})
-	return counted
+	counted := one.contribution(pod, labelsOf(node.Node()))
+	return counted.Counts && counted.Key() == ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: s.unit.Index}
 }
 
 // newView returns the view of a cycle.
@@ -110,7 +107,7 @@ func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Polic
 	group := state.IsPodGroupSchedulingCycle()
 	if group || pl.afterGroup {
 		// A pod group's cycle changes the snapshot, and changes it back, without new generations (backend/cache/snapshot.go): count from scratch.
-		pl.counts, pl.index = ledger.New(), newNodeIndex()
+		pl.counts, pl.index = ledger.New[shownPod](), newNodeIndex()
 	}
 	pl.afterGroup = group
 	pl.fresh.follow(nodes)
