@@ -28,6 +28,8 @@ type cycleState struct {
 	unit *placement.Unit
 	// nodes are the nodes of the unit.
 	nodes *members
+	// sampled is true when the framework looks at a sample of them.
+	sampled bool
 	// usage is what the group has in the unit. A simulation changes it as it adds and removes pods.
 	usage placement.Usage
 }

@@ -55,6 +55,8 @@ type walk struct {
 	// unfit are the units whose nodes all failed the pod, by ID, each with how often room had been freed on its nodes by then (members.freed), or
 	// whateverIsFreed.
 	unfit map[string]int64
+	// whole are the units of which the pod is to see every node, by ID: no node of a sample passed all filters.
+	whole map[string]bool
 	// preempted are the units in which preemption was tried in vain, by ID.
 	preempted map[string]bool
 	// refused is what the pod asked of ECI when a virtual node refused it after its unit had been chosen.

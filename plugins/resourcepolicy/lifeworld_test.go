@@ -107,6 +107,7 @@ func (l *life) restart() {
 	l.toCache, l.toPlugin, l.binds, l.queue = nil, nil, nil, nil
 	l.parked, l.gated, l.refusedBefore = map[types.UID]bool{}, map[types.UID]bool{}, map[types.UID]bool{}
 	l.pl, l.handle = newTestPlugin(l.t, nil)
+	l.pl.sampleSize = 1 + l.random.IntN(4)
 	l.pl.later = func(_ time.Duration, f func()) { l.toPlugin = append(l.toPlugin, f) }
 	l.handle.onActivate = l.activate
 	l.pl.admission.waits, l.pl.inflight.waits = l.pl.waits, l.pl.waits

@@ -6,8 +6,8 @@
 //   - bind.go binds the pod, with the placement written on it by the same call (R9).
 //   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; notices.go tells users.
 //   - hints.go, watch.go and timers.go wake pods that were refused.
-//   - source.go is where the policies come from; decision.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's snapshot; inflight.go is
-//     what the plugin remembers.
+//   - source.go is where the policies come from; decision.go, room.go, sample.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's
+//     snapshot; inflight.go is what the plugin remembers.
 //
 // A pod without a policy is skipped: the plugin costs it one look-up.
 package resourcepolicy
@@ -64,6 +64,8 @@ type ResourcePolicy struct {
 	offers *virtualnode.Offers
 	// active is true from the first cycle on: of several schedulers only the leader has cycles, and the others must not write.
 	active atomic.Bool
+	// sampleSize is the constant, but in tests.
+	sampleSize int
 	// later runs a function in a goroutine of its own after a while.
 	later func(time.Duration, func())
 
@@ -135,7 +137,7 @@ func (s *Set) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk
 // setUp gives the plugin all but its policies, its preemption and its goroutines.
 func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	core := handle.SharedInformerFactory().Core().V1()
-	pl.logger, pl.handle = logger, handle
+	pl.logger, pl.handle, pl.sampleSize = logger, handle, sampleSize
 	pl.nodes, pl.nodeInformer = core.Nodes().Lister(), core.Nodes().Informer()
 	pl.pods, pl.podLister = core.Pods().Informer(), core.Pods().Lister()
 	pl.owners = newOwners(handle.SharedInformerFactory())

@@ -16,7 +16,8 @@ import (
 
 // PostFilter is what happens to a governed pod that was not placed in this cycle. It tries preemption where preemptPolicy says so (R8). When the nodes
 // of the unit seemed to have room but no other plugin's filters let the pod in, such as for a host port or an anti-affinity, it sends the pod on to the
-// next unit (R5): the next attempt follows at once and passes the unit over, unless room was freed there. And it tells the tickets what became of the
+// next unit (R5): the next attempt follows at once and passes the unit over, unless room was freed there. When it was a sample of the unit, the next attempt
+// looks at all of it. And it tells the tickets what became of the
 // attempt (R7). Pods without a policy are left to the plugins that follow.
 func (pl *ResourcePolicy) PostFilter(
 	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader,
@@ -38,7 +39,10 @@ func (pl *ResourcePolicy) PostFilter(
 	if refused := virtualnode.Refused(state); refused != nil {
 		s.view.walk.refused = refused
 	}
-	if s.outcome == placement.Placed {
+	switch {
+	case s.sampled:
+		s.view.walk.whole[s.unit.ID] = true
+	case s.outcome == placement.Placed:
 		s.view.walk.fail(s.unit.ID, s.nodes.freed)
 	}
 	for {
@@ -68,7 +72,7 @@ func refusedBefore(statuses fwk.NodeToStatusReader) bool {
 	return by != "" && by != Name
 }
 
-// goOn sends the pod on to the unit of the decision in its next attempt.
+// goOn sends the pod on to the unit of the decision in its next attempt, which may be the same, seen whole.
 func (pl *ResourcePolicy) goOn(ctx context.Context, s *cycleState, pod *corev1.Pod, decision *placement.Decision) (*fwk.PostFilterResult, *fwk.Status) {
 	logger := klog.FromContext(ctx)
 	logger.V(4).Info("Moving pod on to the next unit", "pod", klog.KObj(pod), "unit", s.policy.Units[decision.Unit].ID)
@@ -77,7 +81,14 @@ func (pl *ResourcePolicy) goOn(ctx context.Context, s *cycleState, pod *corev1.P
 	// While the pod is in its cycle, Activate can only make it follow after its backoff. The start of the next cycle activates it again.
 	pl.handle.Activate(logger, map[string]*corev1.Pod{string(pod.UID): pod})
 	pl.walkers = append(pl.walkers, pod)
-	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("%s; trying unit %d next", decision.Message(), decision.Unit))
+	next := fmt.Sprintf("trying unit %d next", decision.Unit)
+	if s.sampled {
+		next = fmt.Sprintf("the first nodes of unit %d do not pass all filters for the pod; trying all of them next", s.unit.Index)
+	}
+	if passedOver := decision.Message(); passedOver != "" {
+		next = passedOver + "; " + next
+	}
+	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, next)
 }
 
 // wakeWalkers retries the pods that go on to their next unit: their cycle is over now, and they are back in the queue.
@@ -151,8 +162,9 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 
 // on returns the walk as one that can be added to.
 func (w walk) on() walk {
-	next := walk{unfit: map[string]int64{}, preempted: map[string]bool{}, refused: w.refused}
+	next := walk{unfit: map[string]int64{}, whole: map[string]bool{}, preempted: map[string]bool{}, refused: w.refused}
 	maps.Copy(next.unfit, w.unfit)
+	maps.Copy(next.whole, w.whole)
 	maps.Copy(next.preempted, w.preempted)
 	return next
 }

@@ -50,7 +50,7 @@ func (pl *ResourcePolicy) PreFilter(
 	case placement.Placed:
 		s.enter(decision.Unit)
 		virtualnode.Tolerate(state, s.view.asking(s.unit))
-		return &fwk.PreFilterResult{NodeNames: s.nodes.names}, nil
+		return &fwk.PreFilterResult{NodeNames: s.handOver()}, nil
 	case placement.Waiting:
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
 	default:
