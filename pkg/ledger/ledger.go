@@ -178,11 +178,15 @@ func (l *Ledger[P]) realign(snapshot Snapshot[P]) {
 // stand where they stood.
 func (l *Ledger[P]) followNode(snapshot Snapshot[P], i int) {
 	n, size := &l.nodes[i], snapshot.Pods(i)
+	var places []int
 	var moved map[P]Contribution
 	for at := range n.pods {
 		old := &n.pods[at]
-		if at < size && snapshot.Pod(i, at) == old.pod {
-			continue
+		if at < size {
+			if snapshot.Pod(i, at) == old.pod {
+				continue
+			}
+			places = append(places, at)
 		}
 		if moved == nil {
 			moved = map[P]Contribution{}
@@ -190,21 +194,18 @@ func (l *Ledger[P]) followNode(snapshot Snapshot[P], i int) {
 		moved[old.pod] = old.adds
 		l.subtract(&old.adds)
 	}
-	for at := range size {
+	for at := len(n.pods); at < size; at++ {
+		places = append(places, at)
+		n.pods = append(n.pods, countedPod[P]{})
+	}
+	for _, at := range places {
 		pod := snapshot.Pod(i, at)
-		if at < len(n.pods) && n.pods[at].pod == pod {
-			continue
-		}
 		adds, known := moved[pod]
 		if !known {
 			adds = snapshot.Contribution(i, pod)
 		}
 		l.add(&adds)
-		if at < len(n.pods) {
-			n.pods[at] = countedPod[P]{pod, adds}
-		} else {
-			n.pods = append(n.pods, countedPod[P]{pod, adds})
-		}
+		n.pods[at] = countedPod[P]{pod, adds}
 	}
 	clear(n.pods[size:])
 	n.pods = n.pods[:size]

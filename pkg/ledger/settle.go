@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"container/heap"
+	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -76,26 +78,19 @@ func (t *Tickets) open(pod *ticket) int {
 
 // claimLate gives the pods that have no claim one, now that the counts are known. A pod that is being tried and may preempt can go without.
 func (t *Tickets) claimLate() {
-	if t.unclaimed == 0 {
-		return
-	}
-	for _, pod := range t.pods {
-		if pod.state != stateHeld && pod.unit == noUnit {
-			s := pod.state
-			t.release(pod)
-			t.claim(pod, s, t.open(pod))
-		}
+	for _, pod := range slices.Collect(maps.Values(t.unclaimed)) {
+		s := pod.state
+		t.release(pod)
+		t.claim(pod, s, t.open(pod))
 	}
 }
 
 // takeBack holds the waiting pods that have no slot left, youngest first.
 func (t *Tickets) takeBack() []types.UID {
 	var held []types.UID
-	if t.unclaimed > 0 {
-		for _, pod := range t.pods {
-			if pod.state == stateWaiting && pod.unit == noUnit {
-				held = append(held, t.hold(pod))
-			}
+	for _, pod := range slices.Collect(maps.Values(t.unclaimed)) {
+		if pod.state == stateWaiting {
+			held = append(held, t.hold(pod))
 		}
 	}
 	for shape, claims := range t.waiting {
@@ -170,7 +165,7 @@ func (t *Tickets) claim(pod *ticket, s state, unit int) {
 	}
 	switch {
 	case unit == noUnit:
-		t.unclaimed++
+		t.unclaimed[pod.UID] = pod
 	case s == stateTried:
 		t.tried[unit] = t.tried[unit].Add(pod.Requests)
 	default:
@@ -190,7 +185,7 @@ func (t *Tickets) release(pod *ticket) {
 	case pod.state == stateHeld:
 		t.takeOut(pod)
 	case pod.unit == noUnit:
-		t.unclaimed--
+		delete(t.unclaimed, pod.UID)
 	case pod.state == stateTried:
 		t.tried[pod.unit] = without(t.tried[pod.unit], pod)
 	default:

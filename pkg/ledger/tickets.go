@@ -44,9 +44,10 @@ type Tickets struct {
 	// tried are the claims of the pods that are being tried; waiting are those of the pods that wait for a node, by shape. Both by unit.
 	tried   []placement.Usage
 	waiting map[string][]placement.Usage
-	// trying is how many pods are being tried; unclaimed how many pods are not held and have no claim, because the counts were not known or because they
-	// may preempt.
-	trying, unclaimed int
+	// trying is how many pods are being tried.
+	trying int
+	// unclaimed are the pods that are not held and have no claim, because the counts were not known or because they may preempt.
+	unclaimed map[types.UID]*ticket
 }
 
 // Moves are the pods for which something else holds than before.
@@ -84,6 +85,7 @@ func NewTickets(policy *placement.Policy) *Tickets {
 	return &Tickets{
 		policy: policy, pods: map[types.UID]*ticket{}, held: map[string]*heldPods{},
 		tried: make([]placement.Usage, len(policy.Units)), waiting: map[string][]placement.Usage{},
+		unclaimed: map[types.UID]*ticket{},
 	}
 }
 

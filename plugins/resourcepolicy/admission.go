@@ -28,12 +28,14 @@ type admission struct {
 	groups map[groupKey]*group
 	// members are the groups of the pods that have a ticket.
 	members map[types.UID]groupKey
+	// blockedIn are the groups of the pods that are blocked.
+	blockedIn map[types.UID]groupKey
 	// heldAt is since when held pods are.
 	heldAt map[types.UID]time.Time
 }
 
 func newAdmission() *admission {
-	return &admission{groups: map[groupKey]*group{}, members: map[types.UID]groupKey{}, heldAt: map[types.UID]time.Time{}}
+	return &admission{groups: map[groupKey]*group{}, members: map[types.UID]groupKey{}, blockedIn: map[types.UID]groupKey{}, heldAt: map[types.UID]time.Time{}}
 }
 
 // ask tells whether the pod may be tried. A pod that asks again although it was tried, and of which nothing was heard since, has met an error: it comes
@@ -47,6 +49,7 @@ func (a *admission) ask(policy *placement.Policy, groupName string, pod *corev1.
 	}
 	if b, ok := g.blocked[pod.UID]; ok && b.trying {
 		delete(g.blocked, pod.UID)
+		delete(a.blockedIn, pod.UID)
 		a.passOn(g, g.tickets.Fail(pod.UID))
 	}
 	admitted := g.tickets.Ask(applicantOf(policy, pod))
@@ -128,7 +131,9 @@ func (a *admission) filled(policy *placement.Policy, groupName string, unit int,
 
 // placed tells that the pod was placed in a unit.
 func (a *admission) placed(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
-	a.unblock(groupKey{policy.UID, groupName}, pod.UID)
+	a.mu.Lock()
+	a.unblock(pod.UID)
+	a.mu.Unlock()
 	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Place(applicantOf(policy, pod), unit) })
 	a.leave(pod.UID)
 }
@@ -141,7 +146,9 @@ func (a *admission) wait(policy *placement.Policy, groupName string, pod *corev1
 // hold tells that every unit was found full for the pod.
 func (a *admission) hold(policy *placement.Policy, groupName string, pod *corev1.Pod) {
 	// From now on the tickets wake it.
-	a.unblock(groupKey{policy.UID, groupName}, pod.UID)
+	a.mu.Lock()
+	a.unblock(pod.UID)
+	a.mu.Unlock()
 	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves { return t.Hold(applicantOf(policy, pod)) })
 }
 
@@ -196,12 +203,7 @@ func (a *admission) freedIn(matches func(*placement.Policy) bool) {
 // forget drops a pod that is not waiting any more. What it had is free.
 func (a *admission) forget(pod types.UID) {
 	a.mu.Lock()
-	for key, g := range a.groups {
-		if _, ok := g.blocked[pod]; ok {
-			delete(g.blocked, pod)
-			a.dropIfEmpty(key, g)
-		}
-	}
+	a.unblock(pod)
 	a.mu.Unlock()
 	a.leave(pod)
 }

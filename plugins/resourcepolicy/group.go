@@ -109,9 +109,13 @@ func (a *admission) block(policy *placement.Policy, groupName string, b blockedP
 	if !policy.HasCaps() || !a.waits(b.pod) {
 		return nil
 	}
+	key := groupKey{policy.UID, groupName}
+	if old, ok := a.blockedIn[b.pod.UID]; ok && old != key {
+		a.unblock(b.pod.UID)
+	}
 	g := a.group(policy, groupName)
 	if g != nil {
-		g.blocked[b.pod.UID] = b
+		g.blocked[b.pod.UID], a.blockedIn[b.pod.UID] = b, key
 	}
 	return g
 }
@@ -143,13 +147,16 @@ func (a *admission) passOn(g *group, moves ledger.Moves) {
 	}
 }
 
-func (a *admission) unblock(key groupKey, pod types.UID) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if g, ok := a.groups[key]; ok {
-		delete(g.blocked, pod)
-		a.dropIfEmpty(key, g)
+// unblock drops a pod from those that a change of the counts may help. The caller has the lock.
+func (a *admission) unblock(pod types.UID) {
+	key, ok := a.blockedIn[pod]
+	if !ok {
+		return
 	}
+	delete(a.blockedIn, pod)
+	g := a.groups[key]
+	delete(g.blocked, pod)
+	a.dropIfEmpty(key, g)
 }
 
 // dropIfEmpty drops a group in which nothing waits, so that the memory does not grow with every group that ever was. The caller has the lock.

@@ -48,7 +48,7 @@ func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {
 }
 
 // newTestPlugin returns a plugin that knows these policies of the default namespace, and nodes by name.
-func newTestPlugin(t *testing.T, nodes []*wrappers.Node, policies ...*wrappers.Policy) (*ResourcePolicy, *handle) {
+func newTestPlugin(t testing.TB, nodes []*wrappers.Node, policies ...*wrappers.Policy) (*ResourcePolicy, *handle) {
 	t.Helper()
 	var compiled []*placement.Policy
 	for _, p := range policies {
@@ -73,7 +73,7 @@ func newTestPlugin(t *testing.T, nodes []*wrappers.Node, policies ...*wrappers.P
 }
 
 // infos returns the nodes as the scheduler's snapshot shows them, with their pods.
-func infos(t *testing.T, nodes []*wrappers.Node, pods ...*wrappers.Pod) []fwk.NodeInfo {
+func infos(t testing.TB, nodes []*wrappers.Node, pods ...*wrappers.Pod) []fwk.NodeInfo {
 	t.Helper()
 	var list []fwk.NodeInfo
 	for _, n := range nodes {

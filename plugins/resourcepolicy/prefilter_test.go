@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
@@ -257,7 +258,6 @@ func TestNewBinding(t *testing.T) {
 
 // BenchmarkPreFilter is the decision for a governed pod among 5,000 nodes, of which the last placement changed one.
 func BenchmarkPreFilter(b *testing.B) {
-	t := &testing.T{}
 	var nodes []*wrappers.Node
 	for i := range 5000 {
 		nodes = append(nodes, machine("n"+string(rune('0'+i%10))+"-"+string(rune(i)), string(rune('a'+i%10))))
@@ -266,13 +266,18 @@ func BenchmarkPreFilter(b *testing.B) {
 	for i := range 10 {
 		policy.Unit(wrappers.ECS().On("pool", string(rune('a'+i))))
 	}
-	pl, _ := newTestPlugin(t, nil, policy)
-	snapshot := infos(t, nodes)
+	pl, _ := newTestPlugin(b, nil, policy)
+	snapshot := infos(b, nodes)
 	_, ctx := ktesting.NewTestContext(b)
-	pod := webPod("new").Obj()
+	pod, other := webPod("new").Obj(), podInfo(b, wrappers.MakePod("x").Obj())
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		snapshot[i%5000].AddPodInfo(podInfo(b, wrappers.MakePod("x").Obj()))
+		// A pod comes to a node and goes again, which leaves it with a new generation.
+		changed := snapshot[i%5000]
+		changed.AddPodInfo(other)
+		if err := changed.RemovePod(klog.Background(), other.GetPod()); err != nil {
+			b.Fatal(err)
+		}
 		pl.PreFilter(ctx, framework.NewCycleState(), pod, snapshot)
 	}
 }
@@ -288,8 +293,8 @@ func podInfo(tb testing.TB, pod *corev1.Pod) fwk.PodInfo {
 // BenchmarkFilter is what every node of the unit costs a governed pod.
 func BenchmarkFilter(b *testing.B) {
 	nodes := []*wrappers.Node{machine("a1", "a")}
-	pl, _ := newTestPlugin(&testing.T{}, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS()))
-	snapshot := infos(&testing.T{}, nodes)
+	pl, _ := newTestPlugin(b, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS()))
+	snapshot := infos(b, nodes)
 	_, ctx := ktesting.NewTestContext(b)
 	state := framework.NewCycleState()
 	pod := webPod("new").Obj()

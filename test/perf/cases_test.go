@@ -8,13 +8,16 @@ import (
 )
 
 const (
-	namespacePrefix, namespace = "bench", "bench-0"
+	// namespace is where the measured pods are. The others are in another one: scheduler_perf waits for a number of bound pods in a namespace.
+	namespacePrefix, namespace, others = "bench", "bench-0", "bench-1"
 	// unitLabel is the label of machines with the unit that they are in.
 	unitLabel = "unit"
-	// measured is how many pods are measured.
-	measured = 5000
+	// measured is how many pods are measured, and preemptors how many of those that evict others.
+	measured, preemptors = 5000, 500
 	// virtualNodes is how many virtual nodes there are in the case spill.
 	virtualNodes = 10
+	// churnFor is how long pods come and go in the case churn.
+	churnFor = "3m"
 )
 
 // perfCase is a case: what is created before, and what is measured.
@@ -34,13 +37,13 @@ var cases = map[string]perfCase{
 	// ungoverned is the price of having Spillway: no policies, upstream's SchedulingBasic.
 	"ungoverned": {
 		ops: func(r *run) []any {
-			return []any{createNodes("$nodes", r.machine("4"), nil), createPods(1000, r.pod("", ""), false), createPods(measured, r.pod("", ""), true)}
+			return []any{createNodes("$nodes", r.machine("4"), nil), createOthers(1000, r.pod("", "")), createPods(measured, r.pod("", ""))}
 		},
 	},
 	// fill has ten units and plenty of room in each: Spillway fills them in order, stock spreads the same pods over the same nodes.
 	"fill": {
 		ops: func(r *run) []any {
-			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: web", ""), true)}
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: web", ""))}
 		},
 		policies: func() []*wrappers.Policy { return []*wrappers.Policy{tenUnits("web", 0)} },
 		expected: func(r *run) map[string]int {
@@ -56,7 +59,7 @@ var cases = map[string]perfCase{
 	"spill": {
 		ops: func(r *run) []any {
 			return []any{
-				createNodes("$nodes", r.machine("50m"), units(1)), createNodes(virtualNodes, r.virtualNode(), nil), createPods(measured, r.pod("app: web", spillSpec), true),
+				createNodes("$nodes", r.machine("50m"), units(1)), createNodes(virtualNodes, r.virtualNode(), nil), createPods(measured, r.pod("app: web", spillSpec)),
 			}
 		},
 		policies: func() []*wrappers.Policy {
@@ -68,7 +71,7 @@ var cases = map[string]perfCase{
 	// caps has 500 policies of three capped units, for 10 pods each.
 	"caps": {
 		ops: func(r *run) []any {
-			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: \"a{{ Mod .Index 500 }}\"", ""), true)}
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: \"a{{ Mod .Index 500 }}\"", ""))}
 		},
 		policies: func() []*wrappers.Policy {
 			var all []*wrappers.Policy
@@ -85,7 +88,7 @@ var cases = map[string]perfCase{
 	// shadow has 1,000 policies in one namespace.
 	"shadow": {
 		ops: func(r *run) []any {
-			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: web", ""), true)}
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: web", ""))}
 		},
 		policies: func() []*wrappers.Policy {
 			all := []*wrappers.Policy{tenUnits("web", 0)}
@@ -98,14 +101,40 @@ var cases = map[string]perfCase{
 	// wait has 2,000 pods that wait in a unit while 2,000 others flow.
 	"wait": {
 		ops: func(r *run) []any {
-			waiting := createPods(2000, r.pod("app: waits", ""), false)
+			waiting := createOthers(2000, r.pod("app: waits", "  nodeSelector: {unit: missing}"))
 			waiting["skipWaitToCompletion"] = true
-			return []any{createNodes("$nodes", r.machine("4"), units(10)), waiting, createPods(2000, r.pod("app: web", ""), true)}
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), waiting, createPods(2000, r.pod("app: web", ""))}
 		},
 		policies: func() []*wrappers.Policy {
-			waits := wrappers.MakePolicy("waits").Selector("app", "waits").Unit(wrappers.ECS().On(unitLabel, "missing"))
+			waits := wrappers.MakePolicy("waits").Namespace(others).Selector("app", "waits").Unit(wrappers.ECS().On(unitLabel, "missing"))
 			return []*wrappers.Policy{tenUnits("web", 0), waits}
 		},
+	},
+	// preempt is upstream's PreemptionBasic with policies for both kinds of pods: the machines are full of pods of low priority, four on each, of which
+	// every measured pod evicts three.
+	"preempt": {
+		ops: func(r *run) []any {
+			low, high := r.sized("app: low", "priority: 0", "900m"), r.sized("app: web", "priority: 10", "3")
+			return []any{createNodes("$nodes", r.machine("4"), units(2)), createOthers(4*r.nodes, low), createPods(preemptors, high)}
+		},
+		policies: func() []*wrappers.Policy {
+			low := wrappers.MakePolicy("low").Namespace(others).Selector("app", "low").Unit(unit(0)).Unit(unit(1))
+			high := wrappers.MakePolicy("web").Selector("app", "web").Unit(unit(0)).Unit(unit(1))
+			return []*wrappers.Policy{low, high}
+		},
+		expected: func(r *run) map[string]int {
+			// Those of low priority that are left are where they were; the preemptors belong in the first unit.
+			return map[string]int{unitName(0): 2*r.nodes - 2*preemptors, unitName(1): 2 * r.nodes}
+		},
+	},
+	// churn has pods that come and go for minutes: as soon as one is bound it is deleted and another comes.
+	"churn": {
+		ops: func(r *run) []any {
+			steady := createPods(200, r.pod("app: web", ""))
+			steady["steadyState"], steady["duration"] = true, churnFor
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), steady}
+		},
+		policies: func() []*wrappers.Policy { return []*wrappers.Policy{tenUnits("web", 100)} },
 	},
 }
 
@@ -148,8 +177,14 @@ func createNodes(count any, template string, labels map[string]any) map[string]a
 	return op
 }
 
-func createPods(count int, template string, measure bool) map[string]any {
-	return map[string]any{"opcode": "createPods", "count": count, "podTemplatePath": template, "namespace": namespace, "collectMetrics": measure}
+// createPods creates the pods that are measured.
+func createPods(count int, template string) map[string]any {
+	return map[string]any{"opcode": "createPods", "count": count, "podTemplatePath": template, "namespace": namespace, "collectMetrics": true}
+}
+
+// createOthers creates pods that are not measured.
+func createOthers(count int, template string) map[string]any {
+	return map[string]any{"opcode": "createPods", "count": count, "podTemplatePath": template, "namespace": others}
 }
 
 // machine writes the template of a machine with so many vCPUs and returns its path.
@@ -189,6 +224,22 @@ const spillSpec = `
       - weight: 100
         preference: {matchExpressions: [{key: type, operator: NotIn, values: [virtual-kubelet]}]}
 `
+
+// sized writes the template of a pod of a priority that requests so many vCPUs.
+func (r *run) sized(labels, priority, cpu string) string {
+	return r.template("pod", fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata:
+  generateName: pod-
+  labels: {%s}
+spec:
+  %s
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {image: pause, name: pause, resources: {requests: {cpu: %s, memory: 500Mi}}}
+`, labels, priority, cpu))
+}
 
 // pod writes the template of a pod. Only a scheduler without policies of Spillway's needs the rest of the spec.
 func (r *run) pod(labels, spec string) string {

@@ -55,6 +55,7 @@ func BenchmarkPerfScheduling(b *testing.B) {
 	r.write(b, c)
 	registry := plugins.All()
 	registry[unitScoreName] = newUnitScore
+	r.heap = watchHeap(b)
 	benchmark.RunBenchmarkPerfScheduling(b, filepath.Join(r.dir, "config.yaml"), "spillway", toRegistry(registry), benchmark.WithPrepareFn(func(tCtx ktesting.TContext) error {
 		tCtx.CleanupCtx(func(tCtx ktesting.TContext) { r.judge(tCtx, c) })
 		return r.prepare(tCtx, c)
@@ -68,6 +69,8 @@ type run struct {
 	dir       string
 	// templates is how many templates have been written.
 	templates int
+	// heap returns what watchHeap has seen.
+	heap func() []float64
 }
 
 // write writes the files that scheduler_perf reads: the configuration of the case, that of the scheduler, and the templates.
@@ -77,7 +80,7 @@ func (r *run) write(b *testing.B, c perfCase) {
 		"name": strconv.Itoa(r.nodes) + "Nodes", "labels": []string{"performance"}, "params": map[string]any{"nodes": r.nodes},
 	}
 	// scheduler_perf takes over a namespace that exists only by this operation.
-	ops := append([]any{map[string]any{"opcode": "createNamespaces", "prefix": namespacePrefix, "count": 1}}, c.ops(r)...)
+	ops := append([]any{map[string]any{"opcode": "createNamespaces", "prefix": namespacePrefix, "count": 2}}, c.ops(r)...)
 	test := map[string]any{"name": os.Getenv("PERF_CASE"), "workloads": []any{workload}, "workloadTemplate": ops}
 	if r.scheduler != stock {
 		test["schedulerConfigPath"] = r.file(b, "scheduler.yaml", r.config(b))
@@ -128,6 +131,8 @@ func (r *run) config(b *testing.B) map[string]any {
 type result struct {
 	OrderViolations int `json:"orderViolations"`
 	Placed          int `json:"placed"`
+	// LiveHeap are the megabytes that the garbage collector found in use, once a second: of the scheduler, the API server and the test together.
+	LiveHeap []float64 `json:"liveHeap"`
 }
 
 func writeResult(r result) error {

@@ -55,8 +55,10 @@ func (r *run) prepare(tCtx ktesting.TContext, c perfCase) error {
 	if err != nil {
 		return fmt.Errorf("creating a client: %w", err)
 	}
-	if err := api.Create(tCtx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
-		return fmt.Errorf("creating the namespace: %w", err)
+	for _, name := range []string{namespace, others} {
+		if err := api.Create(tCtx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+			return fmt.Errorf("creating namespace %s: %w", name, err)
+		}
 	}
 	all := []*wrappers.Policy{wrappers.MakePolicy("probe").Selector("app", "probe").Unit(wrappers.ECS())}
 	if c.policies != nil {
@@ -64,8 +66,10 @@ func (r *run) prepare(tCtx ktesting.TContext, c perfCase) error {
 	}
 	// The probe is the last: when it is known the others are.
 	for i := len(all) - 1; i >= 0; i-- {
-		rp := all[i].Namespace(namespace).Obj()
-		rp.UID = ""
+		rp := all[i].Obj()
+		if rp.UID = ""; rp.Namespace != others {
+			rp.Namespace = namespace
+		}
 		if err := api.Create(tCtx, rp); err != nil {
 			return fmt.Errorf("creating policy %s: %w", rp.Name, err)
 		}
@@ -177,7 +181,7 @@ func poll(ctx context.Context, done wait.ConditionWithContextFunc) error {
 
 // judge counts the pods that are not where the order wants them: of a unit with more pods than belong there, those that are too many.
 func (r *run) judge(tCtx ktesting.TContext, c perfCase) {
-	pods, err := tCtx.Client().CoreV1().Pods(namespace).List(tCtx, metav1.ListOptions{})
+	pods, err := tCtx.Client().CoreV1().Pods(metav1.NamespaceAll).List(tCtx, metav1.ListOptions{})
 	if err != nil {
 		tCtx.Errorf("listing pods: %v", err)
 		return
@@ -191,7 +195,7 @@ func (r *run) judge(tCtx ktesting.TContext, c perfCase) {
 	for i := range nodes.Items {
 		unitOf[nodes.Items[i].Name] = nodes.Items[i].Labels[unitLabel]
 	}
-	out, counts := result{}, map[string]int{}
+	out, counts := result{LiveHeap: r.heap()}, map[string]int{}
 	for i := range pods.Items {
 		if node := pods.Items[i].Spec.NodeName; node != "" {
 			counts[unitOf[node]]++

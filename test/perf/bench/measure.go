@@ -8,12 +8,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// schedulers are those that are compared: the stock scheduler, one that ranks units by Score alone, and Spillway.
-var schedulers = []string{"stock", "score", "spillway"}
+// The schedulers that are compared: the stock scheduler, one that ranks units by Score alone, and Spillway.
+const (
+	stock    = "stock"
+	score    = "score"
+	spillway = "spillway"
+)
+
+var schedulers = []string{stock, score, spillway}
 
 // result is one measurement.
 type result struct {
@@ -23,6 +30,11 @@ type result struct {
 	Round           int     `json:"round"`
 	PodsPerSecond   float64 `json:"podsPerSecond"`
 	OrderViolations int     `json:"orderViolations"`
+	// LoopMillis is how long the scheduler looks for a node for a pod: PreFilter, Filter, PreScore and Score.
+	LoopMillis float64 `json:"loopMillis"`
+	// HeapMB is what the process had in use at the end, and HeapGrowth how much more that became a minute over the last two minutes; of churn only.
+	HeapMB     float64 `json:"heapMB,omitempty"`
+	HeapGrowth float64 `json:"heapGrowthMBPerMinute,omitempty"`
 }
 
 // measurement is what is to be measured.
@@ -57,42 +69,94 @@ func (m *measurement) run(ctx context.Context, binary, out string) (result, erro
 // read reads what the benchmark has written.
 func (m *measurement) read(dir string) (result, error) {
 	measured := result{Case: m.Case, Nodes: m.Nodes, Scheduler: m.Scheduler, Round: m.Round}
+	var seen struct {
+		OrderViolations int
+		LiveHeap        []float64
+	}
 	data, err := os.ReadFile(filepath.Join(dir, "result.json"))
 	if err == nil {
-		err = json.Unmarshal(data, &measured)
+		err = json.Unmarshal(data, &seen)
 	}
 	if err != nil {
 		return result{}, fmt.Errorf("reading the order violations: %w", err)
 	}
-	measured.PodsPerSecond, err = throughput(dir)
-	return measured, err
+	measured.OrderViolations = seen.OrderViolations
+	if m.Case == churn {
+		measured.HeapMB, measured.HeapGrowth = growth(seen.LiveHeap)
+	}
+	items, err := dataItems(dir)
+	if err != nil {
+		return result{}, err
+	}
+	measured.PodsPerSecond, measured.LoopMillis = throughput(items), loop(items)
+	if measured.PodsPerSecond == 0 {
+		return result{}, fmt.Errorf("%s has no SchedulingThroughput: the run was too short to be sampled", dir)
+	}
+	return measured, nil
 }
 
-// throughput reads the average of SchedulingThroughput from the file that scheduler_perf has written.
-func throughput(dir string) (float64, error) {
+// growth returns the last of the samples of the heap, one a second, and by how much a minute it grew: the mean of the last minute less that of the minute
+// before.
+func growth(heap []float64) (last, perMinute float64) {
+	const minute = 60
+	if len(heap) < 2*minute {
+		return 0, 0
+	}
+	mean := func(values []float64) (sum float64) {
+		for _, v := range values {
+			sum += v / float64(len(values))
+		}
+		return sum
+	}
+	end := len(heap)
+	return heap[end-1], mean(heap[end-minute:]) - mean(heap[end-2*minute:end-minute])
+}
+
+// dataItem is one metric that scheduler_perf has measured.
+type dataItem struct {
+	Data   map[string]float64 `json:"data"`
+	Labels map[string]string  `json:"labels"`
+}
+
+// dataItems reads the file that scheduler_perf has written.
+func dataItems(dir string) ([]dataItem, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "BenchmarkPerfScheduling*.json"))
 	if err != nil || len(files) != 1 {
-		return 0, fmt.Errorf("finding the data items in %s: %d files", dir, len(files))
+		return nil, fmt.Errorf("finding the data items in %s: %d files", dir, len(files))
 	}
 	data, err := os.ReadFile(files[0])
 	if err != nil {
-		return 0, fmt.Errorf("reading the data items: %w", err)
+		return nil, fmt.Errorf("reading the data items: %w", err)
 	}
-	var items struct {
-		DataItems []struct {
-			Data   map[string]float64 `json:"data"`
-			Labels map[string]string  `json:"labels"`
-		} `json:"dataItems"`
+	var file struct {
+		DataItems []dataItem `json:"dataItems"`
 	}
-	if err := json.Unmarshal(data, &items); err != nil {
-		return 0, fmt.Errorf("decoding the data items: %w", err)
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("decoding the data items: %w", err)
 	}
-	for _, item := range items.DataItems {
+	return file.DataItems, nil
+}
+
+// throughput returns the average number of pods a second; 0 when it is not there.
+func throughput(items []dataItem) float64 {
+	for _, item := range items {
 		if item.Labels["Metric"] == "SchedulingThroughput" {
-			return item.Data["Average"], nil
+			return item.Data["Average"]
 		}
 	}
-	return 0, fmt.Errorf("%s has no SchedulingThroughput: the run was too short to be sampled", files[0])
+	return 0
+}
+
+// loop adds up the average durations of what is done for each pod in turn to find a node, in milliseconds.
+func loop(items []dataItem) float64 {
+	sum := 0.0
+	for _, item := range items {
+		if item.Labels["Metric"] == "scheduler_framework_extension_point_duration_seconds" &&
+			slices.Contains([]string{"PreFilter", "Filter", "PreScore", "Score"}, item.Labels["extension_point"]) {
+			sum += item.Data["Average"]
+		}
+	}
+	return sum
 }
 
 // numbers reads a comma-separated list of positive numbers.
