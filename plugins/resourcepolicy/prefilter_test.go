@@ -290,6 +290,18 @@ func podInfo(tb testing.TB, pod *corev1.Pod) fwk.PodInfo {
 	return info
 }
 
+func TestFilterDoesNotAllocate(t *testing.T) {
+	nodes := []*wrappers.Node{machine("a1", "a")}
+	pl, _ := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().Max(5)))
+	snapshot := infos(t, nodes)
+	_, ctx := ktesting.NewTestContext(t)
+	state, pod := framework.NewCycleState(), webPod("new").Obj()
+	pl.PreFilter(ctx, state, pod, snapshot)
+	if got := testing.AllocsPerRun(100, func() { pl.Filter(ctx, state, pod, snapshot[0]) }); got != 0 {
+		t.Errorf("Filter allocates %v times for a node", got)
+	}
+}
+
 // BenchmarkFilter is what every node of the unit costs a governed pod.
 func BenchmarkFilter(b *testing.B) {
 	nodes := []*wrappers.Node{machine("a1", "a")}

@@ -4,9 +4,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	fwk "k8s.io/kube-scheduler/framework"
-
 	"k8s.io/apimachinery/pkg/util/sets"
+	fwk "k8s.io/kube-scheduler/framework"
 )
 
 // sampleSize is how many nodes with room the framework is given to choose from. It is the number that is good enough for the framework itself in any

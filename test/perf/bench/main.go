@@ -22,6 +22,8 @@ type options struct {
 	binary, out, doc string
 	cases, sizes     string
 	rounds           int
+	// render is a results.json to write the page from, without measuring.
+	render string
 }
 
 func main() {
@@ -32,6 +34,7 @@ func main() {
 	flag.StringVar(&o.cases, "cases", "ungoverned,fill,spill,caps,shadow,wait,preempt,churn", "comma-separated cases")
 	flag.StringVar(&o.sizes, "nodes", "1000,5000", "comma-separated numbers of machines")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each case is run with each scheduler")
+	flag.StringVar(&o.render, "render", "", "a results.json to write --doc from, without measuring")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := o.run(ctx)
@@ -43,6 +46,9 @@ func main() {
 }
 
 func (o *options) run(ctx context.Context) error {
+	if o.render != "" {
+		return o.rewrite()
+	}
 	if o.binary == "" || o.out == "" || o.rounds < 1 {
 		return fmt.Errorf("--binary=%q --out=%q --rounds=%d: the first two must be paths, rounds at least 1", o.binary, o.out, o.rounds)
 	}
@@ -71,6 +77,19 @@ func (o *options) run(ctx context.Context) error {
 	}
 	if o.doc == "" {
 		return nil
+	}
+	return os.WriteFile(o.doc, []byte(document(results)), 0o644)
+}
+
+// rewrite writes the page from results that were measured before.
+func (o *options) rewrite() error {
+	data, err := os.ReadFile(o.render)
+	if err != nil {
+		return fmt.Errorf("reading the results: %w", err)
+	}
+	var results []result
+	if err := json.Unmarshal(data, &results); err != nil {
+		return fmt.Errorf("decoding %s: %w", o.render, err)
 	}
 	return os.WriteFile(o.doc, []byte(document(results)), 0o644)
 }
