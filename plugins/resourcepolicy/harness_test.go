@@ -35,6 +35,10 @@ type handle struct {
 
 func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { return h.factory }
 
+func (h *handle) Extenders() []fwk.Extender { return nil }
+
+func (h *handle) SharedDRAManager() fwk.SharedDRAManager { return nil }
+
 func (h *handle) ProfileName() string { return wrappers.SchedulerName }
 
 func (h *handle) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {

@@ -20,6 +20,8 @@ type nodeIndex struct {
 	nodes    []fwk.NodeInfo
 	seen     []seenNode
 	nodeSets map[string]*members
+	// reported is on how many nodes there is something of a resource that not every node has.
+	reported map[corev1.ResourceName]int
 }
 
 // seenNode is what a node was when it was last looked at.
@@ -49,7 +51,7 @@ type members struct {
 }
 
 func newNodeIndex() *nodeIndex {
-	return &nodeIndex{epoch: -1, nodeSets: map[string]*members{}}
+	return &nodeIndex{epoch: -1, nodeSets: map[string]*members{}, reported: map[corev1.ResourceName]int{}}
 }
 
 // follow brings the index up to date with the snapshot. Another epoch (other policies) empties it: node sets are indexed when they are asked for.
@@ -61,8 +63,10 @@ func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Chan
 	// The ledger's list goes on with departed nodes: one that comes back may stand where it stood there, which is no change of the ledger's list.
 	if change.Realigned || len(nodes) != len(x.seen) {
 		x.seen = make([]seenNode, len(nodes))
+		clear(x.reported)
 		for i := range nodes {
 			x.seen[i] = seenNode{object: nodes[i].Node(), pods: len(nodes[i].GetPods())}
+			x.report(x.seen[i].object, 1)
 		}
 		for _, m := range x.nodeSets {
 			m.rebuild(nodes)
@@ -83,6 +87,13 @@ func (x *nodeIndex) followNode(i int) {
 	name, labels := after.object.Name, after.object.Labels
 	edited := before.object != after.object
 	relabelled := edited && !maps.Equal(before.object.Labels, labels)
+	if edited && x.reportEdit(before.object, after.object) {
+		// What is nowhere, or is somewhere now, changes what fits where it is not reported.
+		for _, m := range x.nodeSets {
+			m.version++
+			m.freed++
+		}
+	}
 	for _, m := range x.nodeSets {
 		if relabelled && m.names.Has(name) != m.set.Contains(labels) {
 			m.rebuild(x.nodes)
@@ -95,6 +106,32 @@ func (x *nodeIndex) followNode(i int) {
 			}
 		}
 	}
+}
+
+// reportEdit follows an edit of a node; see report.
+func (x *nodeIndex) reportEdit(before, after *corev1.Node) bool {
+	came := x.report(after, 1)
+	went := x.report(before, -1)
+	return came || went
+}
+
+// report counts what a node has, or had with a sign of -1, that not every node has. It tells whether a resource is anywhere now that was not, or the other
+// way round.
+func (x *nodeIndex) report(node *corev1.Node, sign int) bool {
+	changed := false
+	for name, amount := range node.Status.Allocatable {
+		switch name {
+		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage, corev1.ResourcePods:
+			continue
+		}
+		if amount.IsZero() {
+			continue
+		}
+		before := x.reported[name]
+		x.reported[name] += sign
+		changed = changed || (before == 0) != (x.reported[name] == 0)
+	}
+	return changed
 }
 
 // members returns the nodes of a set.

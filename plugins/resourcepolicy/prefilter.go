@@ -97,9 +97,19 @@ func (pl *ResourcePolicy) newView(
 ) *view {
 	return &view{
 		pl: pl, policies: policies, policy: policy, pod: pod, group: group, requests: vector(policy, pod),
-		candidate: newCandidate(klog.FromContext(ctx), pod), walk: pl.inflight.takeWalk(pod.UID), started: time.Now().Truncate(time.Second),
+		candidate: newCandidate(klog.FromContext(ctx), pod, pl.comesFromElsewhere), walk: pl.inflight.takeWalk(pod.UID), started: time.Now().Truncate(time.Second),
 		askings: map[int]*virtualnode.Asking{}, closed: map[int]string{},
 	}
+}
+
+// comesFromElsewhere tells whether a node that reports nothing of a resource may have it nevertheless: by DRA, by an extender, or because the scheduler is
+// told to ignore the resource. A resource that some node reports is not ignored.
+func (pl *ResourcePolicy) comesFromElsewhere(name corev1.ResourceName) bool {
+	if pl.index.reported[name] == 0 || len(pl.handle.Extenders()) > 0 {
+		return true
+	}
+	manager := pl.handle.SharedDRAManager()
+	return manager != nil && manager.DeviceClassResolver().GetDeviceClass(name) != nil
 }
 
 // follow brings the counts and the node index up to date with the snapshot of this cycle.

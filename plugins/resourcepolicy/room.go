@@ -19,7 +19,14 @@ import (
 type request struct {
 	milliCPU, memory, ephemeralStorage int64
 	// scalars are the other resources; nil for most pods.
-	scalars map[corev1.ResourceName]int64
+	scalars map[corev1.ResourceName]scalar
+}
+
+// scalar is an amount of a resource that not every node has.
+type scalar struct {
+	amount int64
+	// elsewhere is true when a node that reports nothing of the resource may have it nevertheless.
+	elsewhere bool
 }
 
 // candidate is a pod that is looking for room.
@@ -30,7 +37,8 @@ type candidate struct {
 	logger   klog.Logger
 }
 
-func newCandidate(logger klog.Logger, pod *corev1.Pod) *candidate {
+// newCandidate returns a pod that is looking for room. elsewhere tells of a resource whether nodes that report nothing of it may have it.
+func newCandidate(logger klog.Logger, pod *corev1.Pod, elsewhere func(corev1.ResourceName) bool) *candidate {
 	c := &candidate{pod: pod, affinity: nodeaffinity.GetRequiredNodeAffinity(pod), logger: logger}
 	for name, requested := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
 		switch name {
@@ -42,9 +50,9 @@ func newCandidate(logger klog.Logger, pod *corev1.Pod) *candidate {
 			c.request.ephemeralStorage = quantity.Amount(name, requested)
 		default:
 			if c.request.scalars == nil {
-				c.request.scalars = map[corev1.ResourceName]int64{}
+				c.request.scalars = map[corev1.ResourceName]scalar{}
 			}
-			c.request.scalars[name] = quantity.Amount(name, requested)
+			c.request.scalars[name] = scalar{amount: quantity.Amount(name, requested), elsewhere: elsewhere(name)}
 		}
 	}
 	return c
@@ -145,8 +153,8 @@ func (c *candidate) toleratesUnschedulable() bool {
 	return corev1helpers.TolerationsTolerateTaint(c.logger, c.pod.Spec.Tolerations, &cordon, true)
 }
 
-// fits tells whether the node has the requested resources free, as the NodeResourcesFit plugin counts them. A resource of which the node reports
-// nothing is left to that plugin, because it may come from elsewhere (DRA, an extender).
+// fits tells whether the node has the requested resources free, as the NodeResourcesFit plugin counts them. A resource that may come from elsewhere is left
+// to that plugin on a node that reports nothing of it.
 func (r *request) fits(info fwk.NodeInfo) bool {
 	allocatable, used := info.GetAllocatable(), info.GetRequested()
 	switch {
@@ -156,9 +164,9 @@ func (r *request) fits(info fwk.NodeInfo) bool {
 		r.ephemeralStorage > 0 && r.ephemeralStorage > allocatable.GetEphemeralStorage()-used.GetEphemeralStorage():
 		return false
 	}
-	for name, quantity := range r.scalars {
+	for name, s := range r.scalars {
 		total := allocatable.GetScalarResources()[name]
-		if total > 0 && quantity > 0 && quantity > total-used.GetScalarResources()[name] {
+		if s.amount > 0 && s.amount > total-used.GetScalarResources()[name] && (total > 0 || !s.elsewhere) {
 			return false
 		}
 	}
@@ -170,8 +178,8 @@ func (r *request) atLeast(other *request) bool {
 	if r.milliCPU < other.milliCPU || r.memory < other.memory || r.ephemeralStorage < other.ephemeralStorage {
 		return false
 	}
-	for name, quantity := range other.scalars {
-		if r.scalars[name] < quantity {
+	for name, s := range other.scalars {
+		if r.scalars[name].amount < s.amount {
 			return false
 		}
 	}

@@ -3,11 +3,17 @@ package resourcepolicy
 import (
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2/ktesting"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
+
+// fromElsewhere is a resource that may be on nodes that report nothing of it.
+const fromElsewhere = "example.com/from-elsewhere"
+
+func elsewhere(name corev1.ResourceName) bool { return name == fromElsewhere }
 
 func TestRoom(t *testing.T) {
 	cordoned := machine("a", "a")
@@ -31,8 +37,10 @@ func TestRoom(t *testing.T) {
 		"pods are short":        {node: machine("a", "a").Capacity("pods", "1"), pods: []*wrappers.Pod{wrappers.MakePod("x").Node("a")}, want: placement.RoomNone},
 		"nothing is requested":  {pod: wrappers.MakePod("p"), want: placement.RoomYes},
 		"GPUs are short":        {node: machine("a", "a").Capacity("nvidia.com/gpu", "1"), pod: webPod("p").Request("nvidia.com/gpu", "2"), want: placement.RoomNone},
-		"GPUs are not reported": {pod: webPod("p").Request("nvidia.com/gpu", "2"), want: placement.RoomYes},
-		"the node is cordoned":  {node: cordoned, want: placement.RoomRefused},
+		"GPUs are not reported": {pod: webPod("p").Request("nvidia.com/gpu", "2"), want: placement.RoomNone},
+		"what may come from elsewhere is not reported": {pod: webPod("p").Request(fromElsewhere, "2"), want: placement.RoomYes},
+		"what may come from elsewhere is short":        {node: machine("a", "a").Capacity(fromElsewhere, "1"), pod: webPod("p").Request(fromElsewhere, "2"), want: placement.RoomNone},
+		"the node is cordoned":                         {node: cordoned, want: placement.RoomRefused},
 		"the pod tolerates the cordon": {
 			node: cordoned, pod: webPod("p").Tolerate("node.kubernetes.io/unschedulable"), want: placement.RoomYes,
 		},
@@ -59,7 +67,7 @@ func TestRoom(t *testing.T) {
 			nodes := infos(t, []*wrappers.Node{tc.node}, tc.pods...)
 			m := &members{set: policy.Units[0].Nodes}
 			m.rebuild(nodes)
-			if got := newCandidate(logger, tc.pod.Obj()).room(m, nodes); got != tc.want {
+			if got := newCandidate(logger, tc.pod.Obj(), elsewhere).room(m, nodes); got != tc.want {
 				t.Errorf("room = %v, want %v", got, tc.want)
 			}
 		})
@@ -72,7 +80,7 @@ func TestRoomRemembersWhatIsTooBig(t *testing.T) {
 	m := &members{set: placement.Compile(wrappers.MakePolicy("p").Unit(wrappers.ECS()).Obj()).Units[0].Nodes}
 	m.rebuild(nodes)
 	room := func(cpu string) placement.Room {
-		return newCandidate(logger, webPod("p").Request("cpu", cpu).Obj()).room(m, nodes)
+		return newCandidate(logger, webPod("p").Request("cpu", cpu).Obj(), elsewhere).room(m, nodes)
 	}
 	if room("3") != placement.RoomNone || m.tooBigVersion != m.version {
 		t.Error("a full search that found nothing is not remembered")
@@ -91,7 +99,7 @@ func TestRoomRemembersWhatIsTooBig(t *testing.T) {
 
 func TestRequestAtLeast(t *testing.T) {
 	logger, _ := ktesting.NewTestContext(t)
-	small := newCandidate(logger, webPod("p").Request("nvidia.com/gpu", "1").Obj()).request
+	small := newCandidate(logger, webPod("p").Request("nvidia.com/gpu", "1").Obj(), elsewhere).request
 	for name, tc := range map[string]struct {
 		pod  *wrappers.Pod
 		want bool
@@ -104,9 +112,28 @@ func TestRequestAtLeast(t *testing.T) {
 		"another kind": {webPod("p").Request("amd.com/gpu", "2"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := newCandidate(logger, tc.pod.Obj()).request.atLeast(&small); got != tc.want {
+			if got := newCandidate(logger, tc.pod.Obj(), elsewhere).request.atLeast(&small); got != tc.want {
 				t.Errorf("atLeast = %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestAResourceThatSomeNodeReportsIsNowhereElse(t *testing.T) {
+	const gpu = "nvidia.com/gpu"
+	withGPU, without := machine("with", "b").Capacity(gpu, "1"), machine("without", "a")
+	pl, _ := newTestPlugin(t, nil, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b")))
+	snapshot := infos(t, []*wrappers.Node{withGPU, without})
+	pod := webPod("new").Request(gpu, "1")
+	if _, unit, reason := preFilter(t, pl, pod, snapshot); unit != 1 {
+		t.Errorf("another node reports GPUs: unit = %d (%s), want 1", unit, reason)
+	}
+	snapshot[0].SetNode(machine("with", "b").Obj())
+	if _, unit, reason := preFilter(t, pl, pod, snapshot); unit != 0 {
+		t.Errorf("no node reports GPUs any more: unit = %d (%s), want 0: they may come from elsewhere", unit, reason)
+	}
+	snapshot[0].SetNode(withGPU.Obj())
+	if _, unit, reason := preFilter(t, pl, pod, snapshot); unit != 1 {
+		t.Errorf("a node reports GPUs again: unit = %d (%s), want 1", unit, reason)
 	}
 }
