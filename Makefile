@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-include hack/make/binaries.mk hack/make/test.mk hack/make/bench.mk hack/make/verify.mk
+include hack/make/binaries.mk hack/make/test.mk hack/make/bench.mk hack/make/replay.mk hack/make/verify.mk
 
 ##@ Use
 
