@@ -5,7 +5,10 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	k8sresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/resource"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
@@ -17,41 +20,66 @@ import (
 // keptConditions are what is looked at: when the pod was scheduled, whether it can be resized, which decides what it requests, and what ECI says of it.
 var keptConditions = []corev1.PodConditionType{corev1.PodScheduled, corev1.PodResizePending, eciv1alpha1.ConditionContainerInstanceCreated}
 
-// slimPod keeps of a pod its metadata, what it requests and how far it is.
-func slimPod(obj any) (any, error) {
+// slimmer makes objects small for the cache.
+type slimmer struct {
+	// texts are labels and annotations, and lists what containers ask for.
+	texts *pool[string, string]
+	lists *pool[corev1.ResourceName, k8sresource.Quantity]
+}
+
+func newSlimmer() *slimmer {
+	return &slimmer{
+		texts: newPool[string](func(value string) string { return value }),
+		lists: newPool[corev1.ResourceName](func(amount k8sresource.Quantity) string { return amount.String() }),
+	}
+}
+
+// pod keeps of a pod its metadata, what it requests and how far it is.
+func (s *slimmer) pod(obj any) (any, error) {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
 		return obj, nil
 	}
+	meta := slimMeta(&pod.ObjectMeta)
+	meta.Labels, meta.Annotations = s.texts.one(meta.Labels), s.texts.one(meta.Annotations)
 	return &corev1.Pod{
 		TypeMeta:   pod.TypeMeta,
-		ObjectMeta: slimMeta(&pod.ObjectMeta),
+		ObjectMeta: meta,
 		Spec: corev1.PodSpec{
 			NodeName: pod.Spec.NodeName, SchedulerName: pod.Spec.SchedulerName, SchedulingGates: pod.Spec.SchedulingGates,
-			Containers: slimContainers(pod.Spec.Containers), InitContainers: slimContainers(pod.Spec.InitContainers),
+			Containers: s.containers(pod.Spec.Containers), InitContainers: s.containers(pod.Spec.InitContainers),
 			Overhead: pod.Spec.Overhead, Resources: pod.Spec.Resources,
 		},
 		Status: corev1.PodStatus{
 			Phase: pod.Status.Phase, StartTime: pod.Status.StartTime,
-			Conditions: slices.DeleteFunc(slices.Clone(pod.Status.Conditions), func(c corev1.PodCondition) bool {
-				return !slices.Contains(keptConditions, c.Type)
-			}),
-			ContainerStatuses: slimStatuses(pod.Status.ContainerStatuses), InitContainerStatuses: slimStatuses(pod.Status.InitContainerStatuses),
-			Resources: pod.Status.Resources, AllocatedResources: pod.Status.AllocatedResources,
+			Conditions:            slimConditions(pod.Status.Conditions),
+			ContainerStatuses:     slimStatuses(pod, pod.Spec.Containers, pod.Status.ContainerStatuses),
+			InitContainerStatuses: slimStatuses(pod, pod.Spec.InitContainers, pod.Status.InitContainerStatuses),
+			Resources:             pod.Status.Resources, AllocatedResources: pod.Status.AllocatedResources,
 		},
 	}, nil
 }
 
-// slimNode keeps of a node its metadata and what it has for pods.
+// slimNode keeps of a node its metadata, what it has for pods, and whether it is cordoned.
 func slimNode(obj any) (any, error) {
 	node, ok := obj.(*corev1.Node)
 	if !ok {
 		return obj, nil
 	}
 	slim := &corev1.Node{TypeMeta: node.TypeMeta, ObjectMeta: slimMeta(&node.ObjectMeta)}
-	slim.Annotations = nil
+	slim.Annotations, slim.Spec.Unschedulable = nil, node.Spec.Unschedulable
 	slim.Status.Capacity, slim.Status.Allocatable = node.Status.Capacity, node.Status.Allocatable
 	return slim, nil
+}
+
+func slimConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
+	var slim []corev1.PodCondition
+	for i := range conditions {
+		if slices.Contains(keptConditions, conditions[i].Type) {
+			slim = append(slim, conditions[i])
+		}
+	}
+	return slim
 }
 
 func slimMeta(meta *metav1.ObjectMeta) metav1.ObjectMeta {
@@ -64,11 +92,14 @@ func slimMeta(meta *metav1.ObjectMeta) metav1.ObjectMeta {
 	return slim
 }
 
-func slimContainers(containers []corev1.Container) []corev1.Container {
-	var slim []corev1.Container
+func (s *slimmer) containers(containers []corev1.Container) []corev1.Container {
+	if len(containers) == 0 {
+		return nil
+	}
+	slim := make([]corev1.Container, 0, len(containers))
 	for i := range containers {
 		c := &containers[i]
-		slim = append(slim, corev1.Container{Name: c.Name, Resources: c.Resources, RestartPolicy: c.RestartPolicy, Env: slimEnv(c.Env)})
+		slim = append(slim, corev1.Container{Name: c.Name, Resources: s.resources(c.Resources), RestartPolicy: c.RestartPolicy, Env: slimEnv(c.Env)})
 	}
 	return slim
 }
@@ -83,14 +114,31 @@ func slimEnv(env []corev1.EnvVar) []corev1.EnvVar {
 	return nil
 }
 
-// slimStatuses keeps what containers have been given, which may differ from what they ask for while they are resized.
-func slimStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
+func (s *slimmer) resources(resources corev1.ResourceRequirements) corev1.ResourceRequirements {
+	resources.Requests, resources.Limits = s.lists.one(resources.Requests), s.lists.one(resources.Limits)
+	return resources
+}
+
+// slimStatuses keeps what containers have been given, where it differs from what they ask for because they are being resized. Where nothing is said, what
+// they ask for counts, unless a resize is refused.
+func slimStatuses(pod *corev1.Pod, containers []corev1.Container, statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
 	var slim []corev1.ContainerStatus
 	for i := range statuses {
-		s := &statuses[i]
-		if s.AllocatedResources != nil || s.Resources != nil {
-			slim = append(slim, corev1.ContainerStatus{Name: s.Name, AllocatedResources: s.AllocatedResources, Resources: s.Resources})
+		status := &statuses[i]
+		if status.AllocatedResources == nil && status.Resources == nil {
+			continue
 		}
+		at := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == status.Name })
+		if at >= 0 && hasWhatItAsksFor(status, containers[at].Resources.Requests) && !resource.IsPodResizeInfeasible(pod) {
+			continue
+		}
+		slim = append(slim, corev1.ContainerStatus{Name: status.Name, AllocatedResources: status.AllocatedResources, Resources: status.Resources})
 	}
 	return slim
+}
+
+// hasWhatItAsksFor tells whether a container has been given what it requests, as far as its status says.
+func hasWhatItAsksFor(status *corev1.ContainerStatus, requests corev1.ResourceList) bool {
+	return (status.AllocatedResources == nil || equality.Semantic.DeepEqual(status.AllocatedResources, requests)) &&
+		(status.Resources == nil || status.Resources.Requests == nil || equality.Semantic.DeepEqual(status.Resources.Requests, requests))
 }

@@ -45,7 +45,7 @@ func TestSlimPodKeepsWhatCounts(t *testing.T) {
 	for name, pod := range pods {
 		t.Run(name, func(t *testing.T) {
 			before := pod.DeepCopy()
-			out, err := slimPod(pod)
+			out, err := newSlimmer().pod(pod)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +68,7 @@ func TestSlimPodKeepsWhatCounts(t *testing.T) {
 			if len(slim.Spec.Volumes) > 0 || len(slim.Spec.Containers) > 0 && slim.Spec.Containers[0].Env != nil {
 				t.Errorf("kept %+v", slim.Spec)
 			}
-			twice, _ := slimPod(slim)
+			twice, _ := newSlimmer().pod(slim)
 			if diff := cmp.Diff(slim, twice); diff != "" {
 				t.Errorf("the second time:\n%s", diff)
 			}
@@ -78,6 +78,7 @@ func TestSlimPodKeepsWhatCounts(t *testing.T) {
 
 func TestSlimNodeKeepsWhatCounts(t *testing.T) {
 	node := wrappers.MakeNode("n").Label(eciv1alpha1.LabelVirtualNode, "vn").Taint("a", "b").Capacity("cpu", "4").Obj()
+	node.Spec.Unschedulable = true
 	node.OwnerReferences = []metav1.OwnerReference{{Kind: "VirtualNode", Name: "vn"}}
 	node.Annotations = map[string]string{"large": "text"}
 	node.Status.Images = []corev1.ContainerImage{{Names: []string{"i"}}}
@@ -86,7 +87,7 @@ func TestSlimNodeKeepsWhatCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &corev1.Node{ObjectMeta: *node.ObjectMeta.DeepCopy()}
-	want.Annotations = nil
+	want.Annotations, want.Spec.Unschedulable = nil, true
 	want.Status.Capacity, want.Status.Allocatable = node.Status.Capacity, node.Status.Allocatable
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("node (-want +got):\n%s", diff)
@@ -95,10 +96,72 @@ func TestSlimNodeKeepsWhatCounts(t *testing.T) {
 		t.Error("the node itself changed")
 	}
 	for _, other := range []any{"a tombstone", &corev1.Secret{}} {
-		pod, _ := slimPod(other)
+		pod, _ := newSlimmer().pod(other)
 		slim, err := slimNode(other)
 		if err != nil || pod != other || slim != other {
 			t.Errorf("%T became %T and %T", other, pod, slim)
+		}
+	}
+}
+
+func TestSlimPodKeepsWhatAResizeGives(t *testing.T) {
+	given := func(allocated, actual string) *corev1.Pod {
+		pod := wrappers.MakePod("a").Node("e-0").Request("cpu", "2").Obj()
+		status := corev1.ContainerStatus{Name: "main"}
+		if allocated != "" {
+			status.AllocatedResources = cpu(allocated)
+		}
+		if actual != "" {
+			status.Resources = &corev1.ResourceRequirements{Requests: cpu(actual)}
+		}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{status}
+		return pod
+	}
+	refused := given("2", "2")
+	refused.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: corev1.PodReasonInfeasible}}
+	unknown := given("2", "2")
+	unknown.Status.ContainerStatuses[0].Name = "of another"
+	cases := map[string]struct {
+		pod  *corev1.Pod
+		kept int
+	}{
+		"what it asks for":            {pod: given("2", "2")},
+		"written in another way":      {pod: given("2000m", "2")},
+		"only half is said":           {pod: given("2", "")},
+		"allocated less":              {pod: given("1", "2"), kept: 1},
+		"has more still":              {pod: given("2", "4"), kept: 1},
+		"a resize is refused":         {pod: refused, kept: 1},
+		"a container that is unknown": {pod: unknown, kept: 1},
+	}
+	options := resource.PodResourcesOptions{UseStatusResources: true}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			out, err := newSlimmer().pod(tc.pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slim := out.(*corev1.Pod)
+			if len(slim.Status.ContainerStatuses) != tc.kept {
+				t.Errorf("kept %v", slim.Status.ContainerStatuses)
+			}
+			if diff := cmp.Diff(resource.PodRequests(tc.pod, options), resource.PodRequests(slim, options)); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSlimPodKeepsLimits(t *testing.T) {
+	pod := wrappers.MakePod("a").Request("cpu", "1").Obj()
+	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"cpu": k8sresource.MustParse("4"), "memory": k8sresource.MustParse("1Gi")}
+	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "same", Resources: corev1.ResourceRequirements{Requests: cpu("1"), Limits: cpu("1")}})
+	out, err := newSlimmer().pod(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range out.(*corev1.Pod).Spec.Containers {
+		if diff := cmp.Diff(pod.Spec.Containers[i].Resources, c.Resources); diff != "" {
+			t.Errorf("resources of container %d (-want +got):\n%s", i, diff)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func ManagerOptions() (ctrl.Options, error) {
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Pod{}:  {Transform: slimPod},
+				&corev1.Pod{}:  {Transform: newSlimmer().pod},
 				&corev1.Node{}: {Transform: slimNode},
 			},
 		},

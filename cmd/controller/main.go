@@ -24,6 +24,7 @@ type options struct {
 	leaderElect    bool
 	metricsAddress string
 	probeAddress   string
+	profileAddress string
 }
 
 func main() {
@@ -55,6 +56,7 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	flags.BoolVar(&o.leaderElect, "leader-elect", true, "act only while holding the lease, so that several replicas can run")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 switches them off")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
+	flags.StringVar(&o.profileAddress, "pprof-bind-address", "0", "address of /debug/pprof, such as 127.0.0.1:8082; 0 switches it off")
 }
 
 // validate returns an error that names the flag, its value and what is allowed.
@@ -96,6 +98,7 @@ func (o *options) run() error {
 	managerOptions.LeaderElectionReleaseOnCancel = true
 	managerOptions.Metrics = metricsserver.Options{BindAddress: o.metricsAddress}
 	managerOptions.HealthProbeBindAddress = o.probeAddress
+	managerOptions.PprofBindAddress = o.profileAddress
 	mgr, err := ctrl.NewManager(config, managerOptions)
 	if err != nil {
 		return fmt.Errorf("creating the manager: %w", err)

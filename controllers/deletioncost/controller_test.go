@@ -218,6 +218,9 @@ func TestEvents(t *testing.T) {
 	if !nodeMoves.Update(event.UpdateEvent{ObjectOld: node, ObjectNew: wrappers.MakeNode("n").Label("a", "b").Obj()}) {
 		t.Error("a label of a node is not let through")
 	}
+	if nodeMoves.Create(event.CreateEvent{Object: node, IsInInitialList: true}) || !nodeMoves.Create(event.CreateEvent{Object: node}) {
+		t.Error("a node of the start is let through, or one that comes later is not")
+	}
 }
 
 func (w *world) get(t *testing.T) *corev1.Pod {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/podindex"
 )
 
@@ -26,6 +27,7 @@ var (
 	// nodeMoves lets through what can change in which units a node is: pods can be known before their node. A node that goes changes nothing: its pods
 	// go with it, or it comes again.
 	nodeMoves = predicate.Funcs{
+		CreateFunc: governing.Later.CreateFunc,
 		UpdateFunc: func(e event.UpdateEvent) bool { return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels()) },
 		DeleteFunc: func(event.DeleteEvent) bool { return false },
 	}

@@ -21,6 +21,10 @@ var Edited = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Func
 	UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() },
 })
 
+// Later holds back what was there when the controllers started. A controller begins its work when it has been told of everything, and with each object that it
+// is for: what is there besides need not bring about each of them once more, thousands of times.
+var Later = predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
+
 // Source compiles the policies of a namespace once for each edit. It is safe for concurrent use.
 type Source struct {
 	reader client.Reader

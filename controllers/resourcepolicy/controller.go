@@ -3,7 +3,8 @@
 //
 //   - controller.go: one reconciliation: look, compute, one patch.
 //   - events.go: what concerns which policy.
-//   - pace.go: a policy is looked at once a second at most.
+//   - pace.go: a policy is looked at once a second at most, and not all at once are written.
+//   - fleet.go: what the nodes are, worked out once for each change of a node.
 //   - count.go: which pods count for which unit (pure).
 //   - status.go, amount.go: the numbers of the status (pure).
 //   - conditions.go: the conditions (pure).
@@ -58,6 +59,7 @@ type Controller struct {
 	client  client.Client
 	options Options
 	pace    *pace
+	fleets  fleets
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.ResourcePolicy] = &Controller{}
@@ -72,7 +74,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.ResourcePolicy{}, builder.WithPredicates(governing.Edited)).
-		Watches(&v1alpha1.ResourcePolicy{}, handler.EnqueueRequestsFromMapFunc(c.policiesOfNamespace), builder.WithPredicates(governing.Edited)).
+		Watches(&v1alpha1.ResourcePolicy{}, handler.EnqueueRequestsFromMapFunc(c.policiesOfNamespace), builder.WithPredicates(governing.Edited, governing.Later)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(c.policyOfPod), builder.WithPredicates(podCounts)).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(c.allPolicies), builder.WithPredicates(nodeMoves)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
@@ -84,9 +86,11 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 
-// Reconcile computes the status of a policy and writes it when it changed. It comes back later when the policy has been looked at just now.
+// Reconcile computes the status of a policy and writes it when it changed. It comes back later when the policy has been looked at just now, or when many
+// statuses are to be written.
 func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy) (ctrl.Result, error) {
-	if rest := c.pace.wait(client.ObjectKeyFromObject(rp)); rest > 0 {
+	key := client.ObjectKeyFromObject(rp)
+	if rest := c.pace.wait(key); rest > 0 {
 		return ctrl.Result{RequeueAfter: rest}, nil
 	}
 	before := rp.DeepCopy()
@@ -97,6 +101,12 @@ func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy)
 	rp.Status = status
 	if equality.Semantic.DeepEqual(before.Status, rp.Status) {
 		return ctrl.Result{}, nil
+	}
+	// Whoever has edited a policy waits to be told whether it is acted on.
+	if isEdited := before.Status.ObservedGeneration != rp.Generation; !isEdited {
+		if rest := c.pace.waitToWrite(key); rest > 0 {
+			return ctrl.Result{RequeueAfter: rest}, nil
+		}
 	}
 	// The lock keeps a slow reconciliation from writing the conditions of an older spec.
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
@@ -115,18 +125,31 @@ func (c *Controller) look(ctx context.Context, rp *v1alpha1.ResourcePolicy) (v1a
 	if err != nil {
 		return none, err
 	}
-	pods, nodes := &corev1.PodList{}, &corev1.NodeList{}
-	if err := c.client.List(ctx, pods, client.InNamespace(rp.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return none, fmt.Errorf("listing the pods of the namespace: %w", err)
+	selected := client.MatchingLabels{}
+	for key, value := range rp.Spec.Selector {
+		selected[key] = string(value)
 	}
-	if err := c.client.List(ctx, nodes, client.UnsafeDisableDeepCopy); err != nil {
-		return none, fmt.Errorf("listing nodes: %w", err)
+	pods := &corev1.PodList{}
+	if err := c.client.List(ctx, pods, client.InNamespace(rp.Namespace), selected, client.UnsafeDisableDeepCopy); err != nil {
+		return none, fmt.Errorf("listing the pods that the policy selects: %w", err)
 	}
-	seen := scene{policy: placement.Compile(rp), policies: policies, pods: pods.Items, nodes: nodes.Items}
+	nodes, err := c.fleets.get(func() ([]corev1.Node, error) { return c.listNodes(ctx) })
+	if err != nil {
+		return none, err
+	}
+	seen := scene{policy: placement.Compile(rp), policies: policies, pods: pods.Items, fleet: nodes}
 	counted := seen.count(c.options.SchedulerName)
 	lost, err := c.labelsThatLosePods(ctx, seen.policy, counted.unplaced)
 	if err != nil {
 		return none, err
 	}
 	return seen.status(rp, counted, lost), nil
+}
+
+func (c *Controller) listNodes(ctx context.Context) ([]corev1.Node, error) {
+	nodes := &corev1.NodeList{}
+	if err := c.client.List(ctx, nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	return nodes.Items, nil
 }

@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -152,5 +153,50 @@ func TestEventsConcernTheGoverningPolicy(t *testing.T) {
 	}
 	if n := len(w.allPolicies(t.Context(), nil)); n != 3 {
 		t.Errorf("a node concerns %d policies, want 3", n)
+	}
+}
+
+func TestReconcileSeesANodeThatComes(t *testing.T) {
+	w := newWorld(t, policy().Obj(), ecsNodes("e-0")[0].Obj(), on("e-1", "a").Obj())
+	if rp, _ := w.reconcile(t); rp.Status.Units[0].Nodes != 1 || rp.Status.Units[0].Pods != 0 {
+		t.Fatalf("%d nodes and %d pods", rp.Status.Units[0].Nodes, rp.Status.Units[0].Pods)
+	}
+	node := ecsNodes("e-1")[0].Obj()
+	if err := w.client.Create(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	if requests := w.allPolicies(t.Context(), node); len(requests) != 1 {
+		t.Fatalf("the node concerns %v", requests)
+	}
+	w.passes(time.Second)
+	if rp, _ := w.reconcile(t); rp.Status.Units[0].Nodes != 2 || rp.Status.Units[0].Pods != 1 {
+		t.Errorf("%d nodes and %d pods", rp.Status.Units[0].Nodes, rp.Status.Units[0].Pods)
+	}
+}
+
+func TestReconcileWritesAnEditAtOnceAndTheRestInTurn(t *testing.T) {
+	made := policy().Obj()
+	made.Generation = 1
+	w := newWorld(t, made, ecsNodes("e-0")[0].Obj())
+	for i := range writesAtOnce {
+		w.pace.waitToWrite(client.ObjectKey{Name: strconv.Itoa(i)})
+	}
+	if rp, again := w.reconcile(t); rp.Status.ObservedGeneration != 1 || w.writes != 1 || again != 0 {
+		t.Fatalf("observedGeneration %d after %d writes, again in %s", rp.Status.ObservedGeneration, w.writes, again)
+	}
+	w.passes(time.Second)
+	for i := range writesAtOnce {
+		w.pace.waitToWrite(client.ObjectKey{Name: strconv.Itoa(i)})
+	}
+	if err := w.client.Create(t.Context(), on("e-0", "a").Obj()); err != nil {
+		t.Fatal(err)
+	}
+	_, again := w.reconcile(t)
+	if w.writes != 1 || again <= 0 {
+		t.Fatalf("%d writes, again in %s", w.writes-1, again)
+	}
+	w.passes(again)
+	if rp, again := w.reconcile(t); rp.Status.Units[0].Pods != 1 || w.writes != 2 || again != 0 {
+		t.Errorf("%d pods after %d writes, again in %s", rp.Status.Units[0].Pods, w.writes, again)
 	}
 }

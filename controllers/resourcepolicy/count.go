@@ -12,10 +12,10 @@ type scene struct {
 	policy *placement.Policy
 	// policies are those of the policy's namespace.
 	policies *placement.Policies
-	// pods are those of the policy's namespace.
+	// pods are those of the policy's namespace that it selects; another policy may govern them (R1).
 	pods []corev1.Pod
-	// nodes are those of the cluster.
-	nodes []corev1.Node
+	// fleet are the nodes of the cluster.
+	fleet *fleet
 }
 
 // counted is how many pods of a policy are where.
@@ -33,7 +33,6 @@ type counted struct {
 // count counts the pods of the policy the way the scheduler does (R3, R4). Pods of other schedulers can count for a unit but neither wait nor be held.
 func (s *scene) count(schedulerName string) counted {
 	out := counted{groups: map[string][]placement.Usage{}, heldGroups: map[string]bool{}}
-	nodeLabels := s.nodeLabels()
 	for i := range s.pods {
 		pod := &s.pods[i]
 		if isTerminal(pod) || !s.governs(pod) {
@@ -41,7 +40,7 @@ func (s *scene) count(schedulerName string) counted {
 		}
 		switch {
 		case pod.Spec.NodeName != "":
-			s.countBound(pod, nodeLabels[pod.Spec.NodeName], out.groups)
+			s.countBound(pod, s.fleet.labels[pod.Spec.NodeName], out.groups)
 		case pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0 && pod.Spec.SchedulerName == schedulerName:
 			out.unplaced = append(out.unplaced, pod)
 		}
@@ -116,23 +115,6 @@ func (s *scene) vector(pod *corev1.Pod) []int64 {
 		return nil
 	}
 	return s.policy.Vector(requestsOf(pod))
-}
-
-// nodeLabels returns the labels of every node by its name, none of them nil.
-func (s *scene) nodeLabels() map[string]map[string]string {
-	out := make(map[string]map[string]string, len(s.nodes))
-	for i := range s.nodes {
-		out[s.nodes[i].Name] = labelsOf(&s.nodes[i])
-	}
-	return out
-}
-
-// labelsOf returns the labels of a node that exists: never nil, which stands for a node that does not.
-func labelsOf(node *corev1.Node) map[string]string {
-	if node.Labels == nil {
-		return map[string]string{}
-	}
-	return node.Labels
 }
 
 func requestsOf(pod *corev1.Pod) corev1.ResourceList {

@@ -13,17 +13,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/governing"
 )
 
 var (
 	// podCounts lets through what can change for which unit a pod counts, how much, or why it waits: not the many updates of a running pod's status.
-	podCounts = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	podCounts = predicate.Funcs{CreateFunc: governing.Later.CreateFunc, UpdateFunc: func(e event.UpdateEvent) bool {
 		before, isPod := e.ObjectOld.(*corev1.Pod)
 		after, stillPod := e.ObjectNew.(*corev1.Pod)
 		return isPod && stillPod && countsDifferently(before, after)
 	}}
 	// nodeMoves lets through what can change in which units a node is, or what resources it has: not its heartbeats.
-	nodeMoves = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	nodeMoves = predicate.Funcs{CreateFunc: governing.Later.CreateFunc, UpdateFunc: func(e event.UpdateEvent) bool {
 		before, isNode := e.ObjectOld.(*corev1.Node)
 		after, stillNode := e.ObjectNew.(*corev1.Node)
 		return isNode && stillNode && (!maps.Equal(before.Labels, after.Labels) || !sameResources(before, after))
@@ -93,8 +94,9 @@ func (c *Controller) policiesOfNamespace(ctx context.Context, policy client.Obje
 	return c.requests(ctx, client.InNamespace(policy.GetNamespace()))
 }
 
-// allPolicies returns a request for every policy.
+// allPolicies returns a request for every policy, because a node has changed.
 func (c *Controller) allPolicies(ctx context.Context, _ client.Object) []reconcile.Request {
+	c.fleets.forget()
 	return c.requests(ctx)
 }
 

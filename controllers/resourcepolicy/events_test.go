@@ -5,7 +5,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -64,5 +66,18 @@ func TestNodeEvents(t *testing.T) {
 				t.Errorf("let through = %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestWhatWasThereAtTheStartBringsAboutNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		lets predicate.Predicate
+		obj  client.Object
+	}{
+		"pod": {lets: podCounts, obj: wrappers.MakePod("a").Obj()}, "node": {lets: nodeMoves, obj: wrappers.MakeNode("n").Obj()},
+	} {
+		if tc.lets.Create(event.CreateEvent{Object: tc.obj, IsInInitialList: true}) || !tc.lets.Create(event.CreateEvent{Object: tc.obj}) {
+			t.Errorf("a %s of the start is let through, or one that comes later is not", name)
+		}
 	}
 }

@@ -21,8 +21,10 @@ const maxOwners = 20
 
 func (s *scene) misconfiguredCondition(seen judgement) metav1.Condition {
 	found := s.policy.Findings(s.policies.In(s.policy.Namespace), placement.Cluster{
-		NodesIn:     func(unit *placement.Unit) int { return seen.nodes[unit.Index].number },
-		HasResource: func(unit *placement.Unit, name string) bool { return seen.nodes[unit.Index].resources[name] },
+		NodesIn: func(unit *placement.Unit) int { return seen.nodes[unit.Index].number },
+		HasResource: func(unit *placement.Unit, name string) bool {
+			return seen.nodes[unit.Index].resources[corev1.ResourceName(name)]
+		},
 	})
 	found = append(found, seen.lost...)
 	condition := metav1.Condition{Type: v1alpha1.ConditionMisconfigured, Status: metav1.ConditionFalse}

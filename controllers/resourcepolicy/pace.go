@@ -9,18 +9,38 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// pace gives every policy one turn in an interval. Events come by the hundred while pods are placed; one look serves them all.
+const (
+	// betweenWrites is the time between two writes of statuses, of all policies together, while there are more than writesAtOnce to be written. A cluster in
+	// which hundreds of policies place pods at the same time would otherwise pay a write for nearly every pod.
+	betweenWrites = 20 * time.Millisecond
+	writesAtOnce  = 100
+	// reservedFor is how long a write that was waited for may be late.
+	reservedFor = time.Minute
+)
+
+// pace gives every policy one turn in an interval, and all policies together so many writes. Events come by the hundred while pods are placed; one look
+// serves them all.
 type pace struct {
 	interval time.Duration
 	clock    clock.PassiveClock
 
 	mu sync.Mutex
-	// turns are when policies had their last turn; those that are over are forgotten.
-	turns map[types.NamespacedName]time.Time
+	// turns are the last turns of policies; those that are over are forgotten.
+	turns map[types.NamespacedName]turn
+	// nextWrite is when the next write is due if all come at the same distance.
+	nextWrite time.Time
+}
+
+// turn is the last turn of a policy.
+type turn struct {
+	// over is when it can have the next one.
+	over time.Time
+	// reserved is true when the policy has waited for its write.
+	reserved bool
 }
 
 func newPace(interval time.Duration, passive clock.PassiveClock) *pace {
-	return &pace{interval: interval, clock: passive, turns: map[types.NamespacedName]time.Time{}}
+	return &pace{interval: interval, clock: passive, turns: map[types.NamespacedName]turn{}}
 }
 
 // wait returns how long the policy has to wait for its turn. With 0 it has the turn.
@@ -28,10 +48,42 @@ func (p *pace) wait(policy types.NamespacedName) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Now()
-	maps.DeleteFunc(p.turns, func(_ types.NamespacedName, turn time.Time) bool { return !turn.Add(p.interval).After(now) })
-	if turn, ok := p.turns[policy]; ok {
-		return turn.Add(p.interval).Sub(now)
+	maps.DeleteFunc(p.turns, func(_ types.NamespacedName, t turn) bool { return !t.keptUntil().After(now) })
+	last := p.turns[policy]
+	if rest := last.over.Sub(now); rest > 0 {
+		return rest
 	}
-	p.turns[policy] = now
+	p.turns[policy] = turn{over: now.Add(p.interval), reserved: last.reserved}
 	return 0
+}
+
+// waitToWrite returns how long the policy, which has the turn, has to wait until its status may be written. With 0 it may be written now; otherwise its next
+// turn is then, and with it the write.
+func (p *pace) waitToWrite(policy types.NamespacedName) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.clock.Now()
+	if mine := p.turns[policy]; mine.reserved {
+		mine.reserved = false
+		p.turns[policy] = mine
+		return 0
+	}
+	due := p.nextWrite
+	if earliest := now.Add(-(writesAtOnce - 1) * betweenWrites); due.Before(earliest) {
+		due = earliest
+	}
+	p.nextWrite = due.Add(betweenWrites)
+	if !due.After(now) {
+		return 0
+	}
+	p.turns[policy] = turn{over: due, reserved: true}
+	return due.Sub(now)
+}
+
+// keptUntil returns until when a turn is remembered.
+func (t *turn) keptUntil() time.Time {
+	if t.reserved {
+		return t.over.Add(reservedFor)
+	}
+	return t.over
 }

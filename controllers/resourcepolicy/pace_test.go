@@ -1,6 +1,7 @@
 package resourcepolicy
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -26,6 +27,59 @@ func TestPace(t *testing.T) {
 	at(time.Second, one, 0)
 	at(1900*time.Millisecond, one, 100*time.Millisecond)
 	at(10*time.Second, other, 0)
+	if len(p.turns) != 1 {
+		t.Errorf("%d turns are remembered, want only the last", len(p.turns))
+	}
+}
+
+func TestPaceOfWrites(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	now := clocktesting.NewFakePassiveClock(start)
+	p := newPace(2*time.Second, now)
+	named := func(i int) types.NamespacedName { return types.NamespacedName{Name: strconv.Itoa(i)} }
+	write := func(i int) time.Duration {
+		t.Helper()
+		if rest := p.wait(named(i)); rest > 0 {
+			t.Fatalf("policy %d waits %s for its turn", i, rest)
+		}
+		return p.waitToWrite(named(i))
+	}
+	for i := range writesAtOnce {
+		if rest := write(i); rest != 0 {
+			t.Fatalf("write %d waits %s", i, rest)
+		}
+	}
+	for i := range 3 {
+		if rest, want := write(writesAtOnce+i), time.Duration(i+1)*betweenWrites; rest != want {
+			t.Errorf("write %d more waits %s, want %s", i, rest, want)
+		}
+	}
+	// An event meanwhile neither makes the policy wait longer nor go before its turn.
+	late := named(writesAtOnce + 2)
+	now.SetTime(start.Add(betweenWrites))
+	if rest := p.wait(late); rest != 2*betweenWrites {
+		t.Errorf("an event meanwhile waits %s", rest)
+	}
+	// Its turn may come late; its write is its own although others have asked since.
+	now.SetTime(start.Add(10 * time.Second))
+	for i := range writesAtOnce {
+		if rest := write(1000 + i); rest != 0 {
+			t.Fatalf("write %d after a rest waits %s", i, rest)
+		}
+	}
+	if rest := p.wait(late) + p.waitToWrite(late); rest != 0 {
+		t.Errorf("a write that was waited for waits %s again", rest)
+	}
+	if rest := p.waitToWrite(late); rest != betweenWrites {
+		t.Errorf("what was waited for serves for a second write, which waits %s", rest)
+	}
+	now.SetTime(start.Add(11 * time.Second))
+	if rest := p.wait(late); rest != 0 {
+		t.Errorf("the turn after it waits %s", rest)
+	}
+	// What was waited for and never taken is forgotten.
+	now.SetTime(start.Add(10 * time.Minute))
+	p.wait(late)
 	if len(p.turns) != 1 {
 		t.Errorf("%d turns are remembered, want only the last", len(p.turns))
 	}

@@ -30,9 +30,11 @@ func (s *stage) scene() *scene {
 	for _, pod := range s.pods {
 		out.pods = append(out.pods, *pod.Obj())
 	}
+	var nodes []corev1.Node
 	for _, node := range s.nodes {
-		out.nodes = append(out.nodes, *node.Obj())
+		nodes = append(nodes, *node.Obj())
 	}
+	out.fleet = newFleet(nodes)
 	return out
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -22,13 +21,6 @@ const (
 	// between stands between the units in fill.
 	between = " | "
 )
-
-// unitNodes is what the nodes of a unit are.
-type unitNodes struct {
-	number int
-	// resources are the capped resources that one of the nodes has some of.
-	resources map[string]bool
-}
 
 // status returns the status of the policy. lost are the findings about labels that take pods from their owners.
 func (s *scene) status(rp *v1alpha1.ResourcePolicy, pods counted, lost []placement.Finding) v1alpha1.ResourcePolicyStatus {
@@ -47,34 +39,13 @@ func (s *scene) status(rp *v1alpha1.ResourcePolicy, pods counted, lost []placeme
 	return status
 }
 
-// nodesByUnit returns what the nodes of each unit are (R2).
+// nodesByUnit returns what the nodes of each unit are.
 func (s *scene) nodesByUnit() []unitNodes {
 	out := make([]unitNodes, len(s.policy.Units))
 	for i := range out {
-		out[i].resources = map[string]bool{}
-	}
-	for n := range s.nodes {
-		node := &s.nodes[n]
-		nodeLabels := labelsOf(node)
-		for i := range out {
-			if !s.policy.Units[i].Nodes.Contains(nodeLabels) {
-				continue
-			}
-			out[i].number++
-			for _, name := range s.policy.Tracked() {
-				if hasSome(node, name) {
-					out[i].resources[string(name)] = true
-				}
-			}
-		}
+		out[i] = s.fleet.in(&s.policy.Units[i].Nodes)
 	}
 	return out
-}
-
-// hasSome tells whether a node has some of a resource. What it has for pods may be nothing for a moment while a device plugin starts again.
-func hasSome(node *corev1.Node, name corev1.ResourceName) bool {
-	capacity, allocatable := node.Status.Capacity[name], node.Status.Allocatable[name]
-	return !capacity.IsZero() || !allocatable.IsZero()
 }
 
 // units returns how full each unit is.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ const churn = "churn"
 type options struct {
 	binary, out, doc string
 	cases, sizes     string
+	schedulers       string
 	rounds           int
 	// render is a results.json to write the page from, without measuring.
 	render string
@@ -33,6 +35,7 @@ func main() {
 	flag.StringVar(&o.doc, "doc", "", "Markdown file to write the tables to; empty: none")
 	flag.StringVar(&o.cases, "cases", "ungoverned,fill,spill,caps,shadow,wait,preempt,churn", "comma-separated cases")
 	flag.StringVar(&o.sizes, "nodes", "1000,5000", "comma-separated numbers of machines")
+	flag.StringVar(&o.schedulers, "schedulers", strings.Join(schedulers, ","), "comma-separated schedulers; without stock there are no ratios")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each case is run with each scheduler")
 	flag.StringVar(&o.render, "render", "", "a results.json to write --doc from, without measuring")
 	flag.Parse()
@@ -107,10 +110,10 @@ func (o *options) roundsOf(name string) int {
 func (o *options) round(ctx context.Context, name string, nodes, round int) ([]result, error) {
 	var all []result
 	for i := range schedulers {
-		if round > 0 && schedulers[(i+round)%len(schedulers)] == score {
+		m := measurement{Case: name, Nodes: nodes, Scheduler: schedulers[(i+round)%len(schedulers)], Round: round + 1}
+		if round > 0 && m.Scheduler == score || !slices.Contains(strings.Split(o.schedulers, ","), m.Scheduler) {
 			continue
 		}
-		m := measurement{Case: name, Nodes: nodes, Scheduler: schedulers[(i+round)%len(schedulers)], Round: round + 1}
 		begin := time.Now()
 		measured, err := m.run(ctx, o.binary, o.out)
 		if err != nil {
