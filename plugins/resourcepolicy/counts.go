@@ -1,6 +1,8 @@
 package resourcepolicy
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
@@ -17,10 +19,16 @@ type snapshot struct {
 	policies *placement.Policies
 	inflight *inflight
 	fresh    *fresh
+	// seen are the nodes of the last cycle.
+	seen []seenNode
+	// framed is the node that frame was asked for last, and its answer.
+	framed     int
+	framedNode *corev1.Node
 }
 
-// shownPod is a pod of the snapshot with all by which it counts: a change of the pod or of its node makes it another one.
+// shownPod is a pod of the snapshot with all by which it counts: a change of the pod or of its node's labels makes it another one.
 type shownPod struct {
+	// node is the node when it got its labels.
 	node *corev1.Node
 	info fwk.PodInfo
 	// newest is the version that counts instead of the one that the snapshot shows, or alone on a departed node; nil with gone when the pod has gone.
@@ -68,13 +76,28 @@ func (s *snapshot) Pod(i, at int) shownPod {
 	if i >= len(s.nodes) {
 		return shownPod{newest: s.departed[i-len(s.nodes)].pods[at]}
 	}
-	shown := shownPod{node: s.nodes[i].Node(), info: s.nodes[i].GetPods()[at]}
+	shown := shownPod{node: s.frame(i), info: s.nodes[i].GetPods()[at]}
 	if len(s.fresh.versions) > 0 {
 		if newest, ok := s.fresh.versions[podPlace{node: i, pod: at}]; ok {
 			shown.newest, shown.gone = newest, newest == nil
 		}
 	}
 	return shown
+}
+
+// frame returns a node as it was when it got the labels that it has, so that what else changes about it, such as its heartbeats and what is allocatable,
+// does not make all pods on it other ones.
+func (s *snapshot) frame(i int) *corev1.Node {
+	if s.framedNode != nil && s.framed == i {
+		return s.framedNode
+	}
+	s.framed, s.framedNode = i, s.nodes[i].Node()
+	if i < len(s.seen) {
+		if before := s.seen[i].labelled; before.UID == s.framedNode.UID && before.Name == s.framedNode.Name && maps.Equal(before.Labels, s.framedNode.Labels) {
+			s.framedNode = before
+		}
+	}
+	return s.framedNode
 }
 
 // Contribution returns what a pod on a node counts for.

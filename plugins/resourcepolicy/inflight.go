@@ -36,6 +36,8 @@ type inflight struct {
 	nominations map[types.UID]nomination
 	// told are the held pods that have had their event.
 	told map[types.UID]bool
+	// whole are the units of which a pod is to see every node, by ID: no node of a sample passed all filters.
+	whole map[types.UID]map[string]bool
 	// undecided are pods that other plugins' filters refused in units that the last attempt did not look at.
 	undecided map[types.UID]bool
 }
@@ -55,8 +57,6 @@ type walk struct {
 	// unfit are the units whose nodes all failed the pod, by ID, each with how often room had been freed on its nodes by then (members.freed), or
 	// whateverIsFreed.
 	unfit map[string]int64
-	// whole are the units of which the pod is to see every node, by ID: no node of a sample passed all filters.
-	whole map[string]bool
 	// preempted are the units in which preemption was tried in vain, by ID.
 	preempted map[string]bool
 	// refused is what the pod asked of ECI when a virtual node refused it after its unit had been chosen.
@@ -64,22 +64,11 @@ type walk struct {
 	until   time.Time
 }
 
-// nomination is the slot of a pod that has preempted others.
-type nomination struct {
-	pod           *corev1.Pod
-	policy, group string
-	unit, node    string
-	priority      int32
-	usage         placement.Usage
-	// victims are the pods that it preempts.
-	victims map[types.UID]bool
-}
-
 func newInflight(waits func(*corev1.Pod) bool) *inflight {
 	return &inflight{
 		waits:  waits,
 		placed: map[types.UID]placed{}, walks: map[types.UID]walk{}, clocks: map[types.UID]map[string]time.Time{},
-		nominations: map[types.UID]nomination{}, told: map[types.UID]bool{}, undecided: map[types.UID]bool{},
+		nominations: map[types.UID]nomination{}, told: map[types.UID]bool{}, undecided: map[types.UID]bool{}, whole: map[types.UID]map[string]bool{},
 	}
 }
 
@@ -198,70 +187,6 @@ func (f *inflight) clock(pod *corev1.Pod, unit *placement.Unit, start time.Time)
 	return since
 }
 
-// nominate keeps a slot for a pod that preempts others.
-func (f *inflight) nominate(n nomination) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.waits(n.pod) {
-		f.nominations[n.pod.UID] = n
-	}
-}
-
-// nominees returns the pods of a group that have made a slot for themselves.
-func (f *inflight) nominees(policy, group string) []*corev1.Pod {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var pods []*corev1.Pod
-	for _, n := range f.nominations {
-		if n.policy == policy && n.group == group {
-			pods = append(pods, n.pod)
-		}
-	}
-	return pods
-}
-
-// nominated returns the nomination of a pod.
-func (f *inflight) nominated(pod types.UID) (nomination, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n, ok := f.nominations[pod]
-	return n, ok
-}
-
-// isVictimOn tells whether a pod is being preempted on a node, for whichever pod.
-func (f *inflight) isVictimOn(node string, pod types.UID) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, n := range f.nominations {
-		if n.node == node && n.victims[pod] {
-			return true
-		}
-	}
-	return false
-}
-
-// dropNomination gives the slot of a pod back. It tells whether there was one.
-func (f *inflight) dropNomination(pod types.UID) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	_, ok := f.nominations[pod]
-	delete(f.nominations, pod)
-	return ok
-}
-
-// nominatedIn adds up the slots like this one that other pods of at least its priority have.
-func (f *inflight) nominatedIn(slot nomination) placement.Usage {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var usage placement.Usage
-	for uid, n := range f.nominations {
-		if uid != slot.pod.UID && n.policy == slot.policy && n.group == slot.group && n.unit == slot.unit && n.priority >= slot.priority {
-			usage = usage.Merge(n.usage)
-		}
-	}
-	return usage
-}
-
 // setUndecided remembers whether other plugins' filters refused the pod in units that its last attempt did not look at.
 func (f *inflight) setUndecided(pod *corev1.Pod, undecided bool) {
 	f.mu.Lock()
@@ -271,6 +196,26 @@ func (f *inflight) setUndecided(pod *corev1.Pod, undecided bool) {
 	} else {
 		delete(f.undecided, pod.UID)
 	}
+}
+
+// showWhole remembers that the pod is to see every node of a unit.
+func (f *inflight) showWhole(pod *corev1.Pod, unit string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.waits(pod) {
+		return
+	}
+	if f.whole[pod.UID] == nil {
+		f.whole[pod.UID] = map[string]bool{}
+	}
+	f.whole[pod.UID][unit] = true
+}
+
+// seesWhole tells what showWhole was told.
+func (f *inflight) seesWhole(pod types.UID, unit string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.whole[pod][unit]
 }
 
 // isUndecided tells what setUndecided was told last.
@@ -289,6 +234,7 @@ func (f *inflight) forgetWaiting(pod types.UID) {
 	delete(f.nominations, pod)
 	delete(f.undecided, pod)
 	delete(f.told, pod)
+	delete(f.whole, pod)
 }
 
 // setTold remembers whether a pod has had the event that tells that it is held, and returns what was remembered before.

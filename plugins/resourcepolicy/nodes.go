@@ -27,10 +27,16 @@ type nodeIndex struct {
 // seenNode is what a node was when it was last looked at.
 type seenNode struct {
 	object *corev1.Node
-	pods   int
+	// labelled is the node when it got its labels.
+	labelled *corev1.Node
+	pods     int
 	// lowest is the lowest priority of its pods; it is found when it is asked for.
 	lowest   int32
 	searched bool
+}
+
+func newSeenNode(info fwk.NodeInfo) seenNode {
+	return seenNode{object: info.Node(), labelled: info.Node(), pods: len(info.GetPods())}
 }
 
 // members are the nodes of one node set.
@@ -65,7 +71,7 @@ func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Chan
 		x.seen = make([]seenNode, len(nodes))
 		clear(x.reported)
 		for i := range nodes {
-			x.seen[i] = seenNode{object: nodes[i].Node(), pods: len(nodes[i].GetPods())}
+			x.seen[i] = newSeenNode(nodes[i])
 			x.report(x.seen[i].object, 1)
 		}
 		for _, m := range x.nodeSets {
@@ -82,11 +88,14 @@ func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Chan
 
 // followNode brings one changed node up to date.
 func (x *nodeIndex) followNode(i int) {
-	before, after := x.seen[i], seenNode{object: x.nodes[i].Node(), pods: len(x.nodes[i].GetPods())}
-	x.seen[i] = after
+	before, after := x.seen[i], newSeenNode(x.nodes[i])
 	name, labels := after.object.Name, after.object.Labels
 	edited := before.object != after.object
 	relabelled := edited && !maps.Equal(before.object.Labels, labels)
+	if !relabelled {
+		after.labelled = before.labelled
+	}
+	x.seen[i] = after
 	if edited && x.reportEdit(before.object, after.object) {
 		// What is nowhere, or is somewhere now, changes what fits where it is not reported.
 		for _, m := range x.nodeSets {

@@ -7,7 +7,7 @@
 //   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; notices.go tells users.
 //   - hints.go, watch.go and timers.go wake pods that were refused.
 //   - source.go is where the policies come from; decision.go, room.go, sample.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's
-//     snapshot; inflight.go is what the plugin remembers.
+//     snapshot; inflight.go and nominations.go are what the plugin remembers.
 //
 // A pod without a policy is skipped: the plugin costs it one look-up.
 package resourcepolicy
@@ -73,6 +73,8 @@ type ResourcePolicy struct {
 	counts   *ledger.Ledger[shownPod]
 	index    *nodeIndex
 	departed *departed
+	// followed is when they were brought up to date last.
+	followed time.Time
 	// afterGroup is true when the last cycle was one of a pod group.
 	afterGroup bool
 	// walkers are the pods that go on to their next unit.

@@ -16,22 +16,19 @@ import (
 
 // PostFilter is what happens to a governed pod that was not placed in this cycle. It tries preemption where preemptPolicy says so (R8). When the nodes
 // of the unit seemed to have room but no other plugin's filters let the pod in, such as for a host port or an anti-affinity, it sends the pod on to the
-// next unit (R5): the next attempt follows at once and passes the unit over, unless room was freed there. When it was a sample of the unit, the next attempt
-// looks at all of it. And it tells the tickets what became of the
-// attempt (R7). Pods without a policy are left to the plugins that follow.
+// next unit (R5): the next attempt follows at once and passes the unit over, unless room was freed there. When those nodes were a sample, the next attempt
+// sees the whole unit. And it tells the tickets what became of the attempt (R7). Pods without a policy are left to the plugins that follow.
 func (pl *ResourcePolicy) PostFilter(
 	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader,
 ) (*fwk.PostFilterResult, *fwk.Status) {
 	s := stateOf(state)
-	if s == nil || s.view == nil {
-		// A pod without a policy; or one that another plugin refused before this one was asked, or that the policy cannot place at all.
+	if s == nil {
+		// A pod without a policy; or one that another plugin refused before this one was asked.
 		pl.admission.leave(pod.UID)
-		if s == nil {
-			return nil, fwk.NewStatus(fwk.Unschedulable)
-		}
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
-	if refusedBefore(statuses) {
+	if s.view == nil || refusedBefore(statuses) {
+		// The policy cannot place the pod at all, or another plugin has refused it whatever the unit.
 		pl.admission.leave(pod.UID)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
@@ -41,7 +38,7 @@ func (pl *ResourcePolicy) PostFilter(
 	}
 	switch {
 	case s.sampled:
-		s.view.walk.whole[s.unit.ID] = true
+		pl.inflight.showWhole(pod, s.unit.ID)
 	case s.outcome == placement.Placed:
 		s.view.walk.fail(s.unit.ID, s.nodes.freed)
 	}
@@ -91,17 +88,21 @@ func (pl *ResourcePolicy) goOn(ctx context.Context, s *cycleState, pod *corev1.P
 	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, next)
 }
 
-// wakeWalkers retries the pods that go on to their next unit: their cycle is over now, and they are back in the queue.
-func (pl *ResourcePolicy) wakeWalkers(logger klog.Logger) {
+// wakeWalkers retries the pods that go on to their next unit: their cycle is over now, and they are back in the queue; all but the pod of the cycle that
+// begins, which is being tried already: after it the queue would try it once more, and so on for ever.
+func (pl *ResourcePolicy) wakeWalkers(logger klog.Logger, begins *corev1.Pod) {
 	if len(pl.walkers) == 0 {
 		return
 	}
 	pods := make(map[string]*corev1.Pod, len(pl.walkers))
 	for _, pod := range pl.walkers {
-		pods[string(pod.UID)] = pod
+		if pod.UID != begins.UID {
+			pods[string(pod.UID)] = pod
+		}
 	}
-	pl.walkers = nil
-	pl.handle.Activate(logger, pods)
+	if pl.walkers = nil; len(pods) > 0 {
+		pl.handle.Activate(logger, pods)
+	}
 }
 
 // giveUp ends the attempt of a pod that no unit can take now: after preemption, where the policy wants it last, it waits or is held.
@@ -162,9 +163,8 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 
 // on returns the walk as one that can be added to.
 func (w walk) on() walk {
-	next := walk{unfit: map[string]int64{}, whole: map[string]bool{}, preempted: map[string]bool{}, refused: w.refused}
+	next := walk{unfit: map[string]int64{}, preempted: map[string]bool{}, refused: w.refused}
 	maps.Copy(next.unfit, w.unfit)
-	maps.Copy(next.whole, w.whole)
 	maps.Copy(next.preempted, w.preempted)
 	return next
 }

@@ -13,15 +13,19 @@ import (
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
+// keepFor is how long what is held of the snapshot is kept while no governed pod is tried.
+const keepFor = time.Minute
+
 // PreFilter chooses the unit of a governed pod (R4, R5) and hands over the nodes of that unit only. It skips pods without a policy.
 func (pl *ResourcePolicy) PreFilter(
 	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo,
 ) (*fwk.PreFilterResult, *fwk.Status) {
 	pl.becomeActive()
-	pl.wakeWalkers(klog.FromContext(ctx))
+	pl.wakeWalkers(klog.FromContext(ctx), pod)
 	policies := pl.policies.Policies()
 	policy := policies.Governing(pod.Namespace, pod.Labels)
 	if policy == nil {
+		pl.letGo()
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	s := &cycleState{policy: policy, now: time.Now(), outcome: placement.Failed}
@@ -46,11 +50,16 @@ func (pl *ResourcePolicy) PreFilter(
 	}
 	s.outcome = decision.Outcome
 	pl.syncAdmission(s, version)
+	return pl.answer(state, s, &decision)
+}
+
+// answer tells the framework what was decided.
+func (pl *ResourcePolicy) answer(state fwk.CycleState, s *cycleState, decision *placement.Decision) (*fwk.PreFilterResult, *fwk.Status) {
 	switch decision.Outcome {
 	case placement.Placed:
 		s.enter(decision.Unit)
 		virtualnode.Tolerate(state, s.view.asking(s.unit))
-		return &fwk.PreFilterResult{NodeNames: s.handOver()}, nil
+		return &fwk.PreFilterResult{NodeNames: s.handOver(state)}, nil
 	case placement.Waiting:
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
 	default:
@@ -119,13 +128,25 @@ func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Polic
 		// A pod group's cycle changes the snapshot, and changes it back, without new generations (backend/cache/snapshot.go): count from scratch.
 		pl.counts, pl.index = ledger.New[shownPod](), newNodeIndex()
 	}
-	pl.afterGroup = group
+	pl.afterGroup, pl.followed = group, time.Now()
 	pl.fresh.follow(nodes)
 	change := pl.counts.Sync(policies.Epoch, &snapshot{
 		nodes: nodes, departed: pl.departed.follow(pl.index.nodes, nodes, pl.inflight), policies: policies, inflight: pl.inflight, fresh: pl.fresh,
+		seen: pl.index.seen,
 	})
 	pl.index.follow(policies.Epoch, nodes, change)
 	pl.offers.Follow(state)
+}
+
+// letGo drops what is held of the snapshot when no governed pod has been tried for a while: pods and nodes that have long gone must not stay in memory.
+func (pl *ResourcePolicy) letGo() {
+	if len(pl.index.seen) == 0 || time.Since(pl.followed) < keepFor {
+		return
+	}
+	// The list of nodes is the scheduler's own; by it the labels of nodes are known that go meanwhile.
+	nodes := pl.index.nodes
+	pl.counts, pl.index = ledger.New[shownPod](), newNodeIndex()
+	pl.index.nodes = nodes
 }
 
 // syncAdmission tells the counts of the pod's group to the tickets (R7). The slots of pods that have preempted others are not among them: such a pod

@@ -191,6 +191,11 @@ func TestPostFilterWalksThroughTheUnits(t *testing.T) {
 	if status.Message() != want {
 		t.Errorf("message = %q, want %q", status.Message(), want)
 	}
+	preFilter(t, pl, webPod("other"), snapshot)
+	if len(h.activated) != 2 {
+		t.Errorf("activated %v: the start of the next cycle must wake the pod, which is in the queue by then", h.activated)
+	}
+	pl.walkers = append(pl.walkers, pod.Obj())
 	state, unit, _ = preFilter(t, pl, pod, snapshot)
 	if unit != 1 {
 		t.Fatalf("second attempt: unit = %d, want 1", unit)
@@ -198,7 +203,7 @@ func TestPostFilterWalksThroughTheUnits(t *testing.T) {
 	_, status = pl.PostFilter(ctx, state, pod.Obj(), nil)
 	want = "unit 0 (ecs, pool=a): no node passes all filters for the pod; unit 1 (ecs, pool=b): no node passes all filters for the pod"
 	if status.Message() != want || len(h.activated) != 2 {
-		t.Errorf("message = %q, activated %v, want %q, and no attempt beyond that of the start of the cycle", status.Message(), h.activated, want)
+		t.Errorf("message = %q, activated %v, want %q, and no attempt beyond that: its own cycle must not wake it", status.Message(), h.activated, want)
 	}
 	if _, unit, _ = preFilter(t, pl, pod, snapshot); unit != 0 {
 		t.Errorf("third attempt: unit = %d, want 0: the walk was over", unit)

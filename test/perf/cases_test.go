@@ -12,8 +12,8 @@ const (
 	namespacePrefix, namespace, others = "bench", "bench-0", "bench-1"
 	// unitLabel is the label of machines with the unit that they are in.
 	unitLabel = "unit"
-	// measured is how many pods are measured, and preemptors how many of those that evict others.
-	measured, preemptors = 5000, 500
+	// measured is how many pods are measured, preemptors how many of those that evict others, and flowing how many while as many wait.
+	measured, preemptors, flowing = 5000, 500, 2000
 	// virtualNodes is how many virtual nodes there are in the case spill.
 	virtualNodes = 10
 	// churnFor is how long pods come and go in the case churn.
@@ -46,14 +46,7 @@ var cases = map[string]perfCase{
 			return []any{createNodes("$nodes", r.machine("4"), units(10)), createPods(measured, r.pod("app: web", ""))}
 		},
 		policies: func() []*wrappers.Policy { return []*wrappers.Policy{tenUnits("web", 0)} },
-		expected: func(r *run) map[string]int {
-			left, expected := measured, map[string]int{}
-			for i := range 10 {
-				expected[unitName(i)] = min(left, r.nodes/10*40) // 40 pods fit on a machine
-				left -= expected[unitName(i)]
-			}
-			return expected
-		},
+		expected: func(r *run) map[string]int { return r.inOrder(measured) },
 	},
 	// spill has machines that are full, and virtual nodes with room: stock is given a toleration and a preference.
 	"spill": {
@@ -97,18 +90,22 @@ var cases = map[string]perfCase{
 			}
 			return all
 		},
+		expected: func(r *run) map[string]int { return r.inOrder(measured) },
 	},
 	// wait has 2,000 pods that wait in a unit while 2,000 others flow.
 	"wait": {
 		ops: func(r *run) []any {
-			waiting := createOthers(2000, r.pod("app: waits", "  nodeSelector: {unit: missing}"))
+			waiting := createOthers(flowing, r.pod("app: waits", "  nodeSelector: {unit: missing}"))
 			waiting["skipWaitToCompletion"] = true
-			return []any{createNodes("$nodes", r.machine("4"), units(10)), waiting, createPods(2000, r.pod("app: web", ""))}
+			// All of them have been tried in vain when the others come.
+			tried := map[string]any{"opcode": "barrier", "stageRequirement": "Attempted"}
+			return []any{createNodes("$nodes", r.machine("4"), units(10)), waiting, tried, createPods(flowing, r.pod("app: web", ""))}
 		},
 		policies: func() []*wrappers.Policy {
 			waits := wrappers.MakePolicy("waits").Namespace(others).Selector("app", "waits").Unit(wrappers.ECS().On(unitLabel, "missing"))
 			return []*wrappers.Policy{tenUnits("web", 0), waits}
 		},
+		expected: func(r *run) map[string]int { return r.inOrder(flowing) },
 	},
 	// preempt is upstream's PreemptionBasic with policies for both kinds of pods: the machines are full of pods of low priority, four on each, of which
 	// every measured pod evicts three.
@@ -136,6 +133,16 @@ var cases = map[string]perfCase{
 		},
 		policies: func() []*wrappers.Policy { return []*wrappers.Policy{tenUnits("web", 100)} },
 	},
+}
+
+// inOrder returns how many pods belong in each of ten units of machines, on each of which 40 fit.
+func (r *run) inOrder(pods int) map[string]int {
+	expected := map[string]int{}
+	for i := range 10 {
+		expected[unitName(i)] = min(pods, r.nodes/10*40)
+		pods -= expected[unitName(i)]
+	}
+	return expected
 }
 
 // tenUnits returns a policy for pods of an app, with ten units of machines.

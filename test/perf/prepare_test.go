@@ -199,7 +199,6 @@ func (r *run) judge(tCtx ktesting.TContext, c perfCase) {
 	for i := range pods.Items {
 		if node := pods.Items[i].Spec.NodeName; node != "" {
 			counts[unitOf[node]]++
-			out.Placed++
 		}
 	}
 	if c.expected != nil {

@@ -10,6 +10,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/plugins"
 	"github.com/spillway-k8s/spillway/plugins/crd"
@@ -21,7 +22,10 @@ const unitScoreName = "UnitScore"
 // unitScore is that plugin. It keeps no caps.
 type unitScore struct{ informer cache.SharedIndexInformer }
 
-var _ fwk.ScorePlugin = &unitScore{}
+var (
+	_ fwk.PreScorePlugin = &unitScore{}
+	_ fwk.ScorePlugin    = &unitScore{}
+)
 
 func newUnitScore(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 	informer, err := crd.NewInformer(ctx, handle, &crd.Resource{
@@ -40,21 +44,37 @@ func (*unitScore) Name() string { return unitScoreName }
 // ScoreExtensions returns nil.
 func (*unitScore) ScoreExtensions() fwk.ScoreExtensions { return nil }
 
-// Score ranks a node by the first unit that it is in.
-func (pl *unitScore) Score(_ context.Context, _ fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo) (int64, *fwk.Status) {
+// governing is the policy of the pod of a cycle.
+type governing struct{ *v1alpha1.ResourcePolicy }
+
+// Clone returns the same: it never changes.
+func (g governing) Clone() fwk.StateData { return g }
+
+// PreScore finds the policy of the pod, once for all nodes.
+func (pl *unitScore) PreScore(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) *fwk.Status {
 	objects, err := pl.informer.GetIndexer().ByIndex(cache.NamespaceIndex, pod.Namespace)
+	if err != nil {
+		return fwk.AsStatus(err)
+	}
+	for _, obj := range objects {
+		if rp := obj.(*v1alpha1.ResourcePolicy); selects(rp, pod) {
+			state.Write(unitScoreName, governing{rp})
+			return nil
+		}
+	}
+	return fwk.NewStatus(fwk.Skip)
+}
+
+// Score ranks a node by the first unit that it is in.
+func (pl *unitScore) Score(_ context.Context, state fwk.CycleState, _ *corev1.Pod, node fwk.NodeInfo) (int64, *fwk.Status) {
+	data, err := state.Read(unitScoreName)
 	if err != nil {
 		return 0, fwk.AsStatus(err)
 	}
-	for _, obj := range objects {
-		rp := obj.(*v1alpha1.ResourcePolicy)
-		if !selects(rp, pod) {
-			continue
-		}
-		for i := range rp.Spec.Units {
-			if inUnit(&rp.Spec.Units[i], node.Node()) {
-				return fwk.MaxScore - int64(i), nil
-			}
+	units := data.(governing).Spec.Units
+	for i := range units {
+		if inUnit(&units[i], node.Node()) {
+			return fwk.MaxScore - int64(i), nil
 		}
 	}
 	return 0, nil
@@ -70,6 +90,9 @@ func selects(rp *v1alpha1.ResourcePolicy, pod *corev1.Pod) bool {
 }
 
 func inUnit(unit *v1alpha1.Unit, node *corev1.Node) bool {
+	if eciv1alpha1.IsVirtualNode(node.Labels) != (unit.Resource == v1alpha1.ResourceECI) {
+		return false
+	}
 	for key, value := range unit.NodeSelector {
 		if node.Labels[key] != string(value) {
 			return false

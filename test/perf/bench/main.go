@@ -119,7 +119,7 @@ func (o *options) round(ctx context.Context, name string, nodes, round int) ([]r
 		if err != nil {
 			return nil, err
 		}
-		fmt.Printf("%-11s %5d nodes  round %d  %-9s %7.1f pods/s  %6.2f ms/pod  %5d out of order  (%.0f s)\n",
+		fmt.Printf("%-11s %5d nodes  round %d  %-9s %7.1f pods/s  %6.2f ms/attempt  %5d out of order  (%.0f s)\n",
 			name, nodes, m.Round, m.Scheduler, measured.PodsPerSecond, measured.LoopMillis, measured.OrderViolations, time.Since(begin).Seconds())
 		all = append(all, measured)
 	}

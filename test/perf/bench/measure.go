@@ -30,7 +30,7 @@ type result struct {
 	Round           int     `json:"round"`
 	PodsPerSecond   float64 `json:"podsPerSecond"`
 	OrderViolations int     `json:"orderViolations"`
-	// LoopMillis is how long the scheduler looks for a node for a pod: PreFilter, Filter, PreScore and Score.
+	// LoopMillis is how long the scheduler looks for a node in an attempt: PreFilter, Filter, PreScore and Score.
 	LoopMillis float64 `json:"loopMillis"`
 	// HeapMB is what the process had in use at the end, and HeapGrowth how much more that became a minute over the last two minutes; of churn only.
 	HeapMB     float64 `json:"heapMB,omitempty"`
@@ -147,7 +147,7 @@ func throughput(items []dataItem) float64 {
 	return 0
 }
 
-// loop adds up the average durations of what is done for each pod in turn to find a node, in milliseconds.
+// loop adds up the average durations of what is done in an attempt to find a node, in milliseconds.
 func loop(items []dataItem) float64 {
 	sum := 0.0
 	for _, item := range items {

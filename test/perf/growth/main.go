@@ -22,7 +22,7 @@ type curve struct {
 var curves = []curve{
 	{"nodes", "nodes of the cluster", "linear with a small factor: each cycle compares the generation of every node"},
 	{"policies", "policies in the namespace of the pod", "constant: the policy of a pod is found by the pod's labels"},
-	{"bound", "bound pods that count, on 1,000 nodes", "linear with a small factor: the pods on the two nodes that changed are compared one by one, and only what came or went is counted"},
+	{"bound", "bound pods that count, on 1,000 nodes", "linear with a small factor: the pods on the three nodes that changed are compared one by one, and only what came or went is counted"},
 	{"boundOnTenNodes", "bound pods that count, on ten nodes, as on virtual ones", "linear with a small factor, for the same reason: a tenth of the pods is on each node"},
 	{"held", "held pods of the group", "logarithmic: they stand in a heap"},
 }
@@ -30,7 +30,7 @@ var curves = []curve{
 const page = `# Growth
 
 Written by ` + "`make bench-growth`" + `. What a pod costs Spillway's plugin, from PreEnqueue to Reserve with Filter on every node that it hands over, while another
-pod of its policy ends: by the size of each thing that grows, the others being small. The API server and the other plugins are not in it.
+pod of its policy ends and a node reports its status: by the size of each thing that grows, the others being small. The API server and the other plugins are not in it.
 
 `
 
