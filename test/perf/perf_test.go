@@ -130,6 +130,8 @@ func (r *run) config(b *testing.B) map[string]any {
 // result is what the command bench reads beside the throughput.
 type result struct {
 	OrderViolations int `json:"orderViolations"`
+	// Measured is how many of the measured pods are on nodes at the end.
+	Measured int `json:"measured"`
 	// LiveHeap are the megabytes that the garbage collector found in use, once a second: of the scheduler, the API server and the test together.
 	LiveHeap []float64 `json:"liveHeap"`
 }

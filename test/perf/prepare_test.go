@@ -199,6 +199,9 @@ func (r *run) judge(tCtx ktesting.TContext, c perfCase) {
 	for i := range pods.Items {
 		if node := pods.Items[i].Spec.NodeName; node != "" {
 			counts[unitOf[node]]++
+			if pods.Items[i].Namespace == namespace {
+				out.Measured++
+			}
 		}
 	}
 	if c.expected != nil {

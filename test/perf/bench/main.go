@@ -15,8 +15,11 @@ import (
 	"time"
 )
 
-// churn is the case that takes minutes.
-const churn = "churn"
+const (
+	// churn is the case that takes minutes, and preempt the one whose pods come in bursts.
+	churn   = "churn"
+	preempt = "preempt"
+)
 
 // options are the flags.
 type options struct {
