@@ -4,6 +4,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -74,10 +75,23 @@ func (o *options) validate() error {
 	if v.Namespace == "" {
 		return fmt.Errorf("--namespace=%q: must name a namespace", v.Namespace)
 	}
+	if !isLoopbackOrOff(o.profileAddress) {
+		return fmt.Errorf("--pprof-bind-address=%q: must be 0 or an address and port of this machine alone, such as 127.0.0.1:8082: a profile of the heap has credentials", o.profileAddress)
+	}
 	if o.controllers.SchedulerName == "" {
 		return fmt.Errorf("--scheduler-name=%q: must name a profile of the scheduler", o.controllers.SchedulerName)
 	}
 	return nil
+}
+
+// isLoopbackOrOff tells whether an address is 0, or can be reached from this machine only.
+func isLoopbackOrOff(address string) bool {
+	if address == "0" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
 }
 
 func (o *options) run() error {

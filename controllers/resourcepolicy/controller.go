@@ -89,8 +89,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 // Reconcile computes the status of a policy and writes it when it changed. It comes back later when the policy has been looked at just now, or when many
 // statuses are to be written.
 func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy) (ctrl.Result, error) {
-	key := client.ObjectKeyFromObject(rp)
-	if rest := c.pace.wait(key); rest > 0 {
+	// Whoever has edited a policy waits to be told whether it is acted on.
+	key, edited := client.ObjectKeyFromObject(rp), rp.Status.ObservedGeneration != rp.Generation
+	if rest := c.pace.wait(key, edited); rest > 0 {
 		return ctrl.Result{RequeueAfter: rest}, nil
 	}
 	before := rp.DeepCopy()
@@ -102,8 +103,7 @@ func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy)
 	if equality.Semantic.DeepEqual(before.Status, rp.Status) {
 		return ctrl.Result{}, nil
 	}
-	// Whoever has edited a policy waits to be told whether it is acted on.
-	if isEdited := before.Status.ObservedGeneration != rp.Generation; !isEdited {
+	if !edited {
 		if rest := c.pace.waitToWrite(key); rest > 0 {
 			return ctrl.Result{RequeueAfter: rest}, nil
 		}
@@ -111,6 +111,7 @@ func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy)
 	// The lock keeps a slow reconciliation from writing the conditions of an older spec.
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := c.client.Status().Patch(ctx, rp, patch); apierrors.IsConflict(err) {
+		c.pace.keep(key)
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	} else if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("patching the status: %w", err)

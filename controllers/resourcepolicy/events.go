@@ -63,14 +63,11 @@ func verdictOn(pod *corev1.Pod) verdict {
 
 // sameResources tells whether two states of a node have some of the same resources.
 func sameResources(a, b *corev1.Node) bool {
-	for name := range a.Status.Capacity {
-		if hasSome(a, name) != hasSome(b, name) {
-			return false
-		}
-	}
-	for name := range b.Status.Capacity {
-		if hasSome(a, name) != hasSome(b, name) {
-			return false
+	for _, list := range []corev1.ResourceList{a.Status.Capacity, a.Status.Allocatable, b.Status.Capacity, b.Status.Allocatable} {
+		for name := range list {
+			if hasSome(a, name) != hasSome(b, name) {
+				return false
+			}
 		}
 	}
 	return true

@@ -33,8 +33,8 @@ type pace struct {
 
 // turn is the last turn of a policy.
 type turn struct {
-	// over is when it can have the next one.
-	over time.Time
+	// looked is when it was looked at, and over when it can have the next turn.
+	looked, over time.Time
 	// reserved is true when the policy has waited for its write.
 	reserved bool
 }
@@ -43,17 +43,21 @@ func newPace(interval time.Duration, passive clock.PassiveClock) *pace {
 	return &pace{interval: interval, clock: passive, turns: map[types.NamespacedName]turn{}}
 }
 
-// wait returns how long the policy has to wait for its turn. With 0 it has the turn.
-func (p *pace) wait(policy types.NamespacedName) time.Duration {
+// wait returns how long the policy has to wait for its turn. With 0 it has the turn. One that was edited does not wait for the write of what was found
+// before.
+func (p *pace) wait(policy types.NamespacedName, edited bool) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Now()
 	maps.DeleteFunc(p.turns, func(_ types.NamespacedName, t turn) bool { return !t.keptUntil().After(now) })
 	last := p.turns[policy]
+	if edited && last.reserved {
+		last.over, last.reserved = last.looked.Add(p.interval), false
+	}
 	if rest := last.over.Sub(now); rest > 0 {
 		return rest
 	}
-	p.turns[policy] = turn{over: now.Add(p.interval), reserved: last.reserved}
+	p.turns[policy] = turn{looked: now, over: now.Add(p.interval), reserved: last.reserved}
 	return 0
 }
 
@@ -76,8 +80,17 @@ func (p *pace) waitToWrite(policy types.NamespacedName) time.Duration {
 	if !due.After(now) {
 		return 0
 	}
-	p.turns[policy] = turn{over: due, reserved: true}
+	p.turns[policy] = turn{looked: now, over: due, reserved: true}
 	return due.Sub(now)
+}
+
+// keep gives the policy its write again, which was refused because the policy had just been changed.
+func (p *pace) keep(policy types.NamespacedName) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mine := p.turns[policy]
+	mine.reserved = true
+	p.turns[policy] = mine
 }
 
 // keptUntil returns until when a turn is remembered.

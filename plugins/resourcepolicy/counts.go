@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/resource"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -21,15 +22,22 @@ type snapshot struct {
 	fresh    *fresh
 	// seen are the nodes of the last cycle.
 	seen []seenNode
-	// framed is the node that frame was asked for last, and its answer.
-	framed     int
-	framedNode *corev1.Node
+	// framed is the place of the node that frame was asked for last, and lastFrame its answer.
+	framed    int
+	lastFrame *nodeFrame
+}
+
+// nodeFrame is all of a node by which its pods count. It is never changed.
+type nodeFrame struct {
+	uid    types.UID
+	name   string
+	labels map[string]string
 }
 
 // shownPod is a pod of the snapshot with all by which it counts: a change of the pod or of its node's labels makes it another one.
 type shownPod struct {
-	// node is the node when it got its labels.
-	node *corev1.Node
+	// node is nil on a departed one.
+	node *nodeFrame
 	info fwk.PodInfo
 	// newest is the version that counts instead of the one that the snapshot shows, or alone on a departed node; nil with gone when the pod has gone.
 	newest *corev1.Pod
@@ -85,19 +93,23 @@ func (s *snapshot) Pod(i, at int) shownPod {
 	return shown
 }
 
-// frame returns a node as it was when it got the labels that it has, so that what else changes about it, such as its heartbeats and what is allocatable,
-// does not make all pods on it other ones.
-func (s *snapshot) frame(i int) *corev1.Node {
-	if s.framedNode != nil && s.framed == i {
-		return s.framedNode
+// frame returns a node as its pods see it: the same one as long as its labels are, so that what else changes about it, such as its heartbeats and what is
+// allocatable, does not make all pods on it other ones.
+func (s *snapshot) frame(i int) *nodeFrame {
+	if s.lastFrame != nil && s.framed == i {
+		return s.lastFrame
 	}
-	s.framed, s.framedNode = i, s.nodes[i].Node()
+	node := s.nodes[i].Node()
+	s.framed, s.lastFrame = i, &nodeFrame{uid: node.UID, name: node.Name, labels: labelsOf(node)}
 	if i < len(s.seen) {
-		if before := s.seen[i].labelled; before.UID == s.framedNode.UID && before.Name == s.framedNode.Name && maps.Equal(before.Labels, s.framedNode.Labels) {
-			s.framedNode = before
+		seen := &s.seen[i]
+		if f := seen.frame; f != nil && f.uid == node.UID && f.name == node.Name && maps.Equal(f.labels, s.lastFrame.labels) {
+			s.lastFrame = f
+		} else if seen.object.Name == node.Name {
+			seen.frame = s.lastFrame
 		}
 	}
-	return s.framedNode
+	return s.lastFrame
 }
 
 // Contribution returns what a pod on a node counts for.
@@ -108,9 +120,9 @@ func (s *snapshot) Contribution(i int, shown shownPod) ledger.Contribution {
 	case shown.node == nil:
 		return s.contribution(shown.newest, s.departed[i-len(s.nodes)].labels)
 	case shown.newest != nil:
-		return s.contribution(shown.newest, labelsOf(shown.node))
+		return s.contribution(shown.newest, shown.node.labels)
 	default:
-		return s.contribution(shown.info.GetPod(), labelsOf(shown.node))
+		return s.contribution(shown.info.GetPod(), shown.node.labels)
 	}
 }
 

@@ -23,6 +23,8 @@ type departed struct {
 	// generation counts down, so that it is never that of a node in the snapshot.
 	generation int64
 	started    bool
+	// known are the labels that nodes had when what was held of the snapshot was let go.
+	known map[string]map[string]string
 }
 
 // departedNode is a departed node and the pods that are bound to it now.
@@ -66,6 +68,8 @@ func (d *departed) find(before, now []fwk.NodeInfo, onTheWay map[string][]*corev
 		present.Insert(now[i].Node().Name)
 	}
 	labels := map[string]map[string]string{}
+	maps.Copy(labels, d.known)
+	d.known = nil
 	for i := range before {
 		// The snapshot drops a NodeInfo that has gone and does not change it any more.
 		if node := before[i].Node(); node != nil && !present.Has(node.Name) {
@@ -83,6 +87,16 @@ func (d *departed) find(before, now []fwk.NodeInfo, onTheWay map[string][]*corev
 		}
 	}
 	d.nodes = found
+}
+
+// remember keeps the labels of nodes whose list is let go.
+func (d *departed) remember(nodes []fwk.NodeInfo) {
+	d.known = make(map[string]map[string]string, len(nodes))
+	for i := range nodes {
+		if node := nodes[i].Node(); node != nil {
+			d.known[node.Name] = node.Labels
+		}
+	}
 }
 
 // podsOn returns the pods that the informer knows on a node, and those that are on the way there.

@@ -27,16 +27,16 @@ type nodeIndex struct {
 // seenNode is what a node was when it was last looked at.
 type seenNode struct {
 	object *corev1.Node
-	// labelled is the node when it got its labels.
-	labelled *corev1.Node
-	pods     int
+	// frame is the node as its pods see it; nil until they are counted anew.
+	frame *nodeFrame
+	pods  int
 	// lowest is the lowest priority of its pods; it is found when it is asked for.
 	lowest   int32
 	searched bool
 }
 
 func newSeenNode(info fwk.NodeInfo) seenNode {
-	return seenNode{object: info.Node(), labelled: info.Node(), pods: len(info.GetPods())}
+	return seenNode{object: info.Node(), pods: len(info.GetPods())}
 }
 
 // members are the nodes of one node set.
@@ -92,9 +92,7 @@ func (x *nodeIndex) followNode(i int) {
 	name, labels := after.object.Name, after.object.Labels
 	edited := before.object != after.object
 	relabelled := edited && !maps.Equal(before.object.Labels, labels)
-	if !relabelled {
-		after.labelled = before.labelled
-	}
+	after.frame = before.frame
 	x.seen[i] = after
 	if edited && x.reportEdit(before.object, after.object) {
 		// What is nowhere, or is somewhere now, changes what fits where it is not reported.

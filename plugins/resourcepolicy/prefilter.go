@@ -13,7 +13,7 @@ import (
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
-// keepFor is how long what is held of the snapshot is kept while no governed pod is tried.
+// keepFor is how long what is held of the snapshot is kept while no governed pod is tried: longer than a walk is (walkFor), which refers to it.
 const keepFor = time.Minute
 
 // PreFilter chooses the unit of a governed pod (R4, R5) and hands over the nodes of that unit only. It skips pods without a policy.
@@ -143,10 +143,9 @@ func (pl *ResourcePolicy) letGo() {
 	if len(pl.index.seen) == 0 || time.Since(pl.followed) < keepFor {
 		return
 	}
-	// The list of nodes is the scheduler's own; by it the labels of nodes are known that go meanwhile.
-	nodes := pl.index.nodes
+	pl.departed.remember(pl.index.nodes)
 	pl.counts, pl.index = ledger.New[shownPod](), newNodeIndex()
-	pl.index.nodes = nodes
+	pl.fresh.nodes, pl.fresh.places = nil, nil
 }
 
 // syncAdmission tells the counts of the pod's group to the tickets (R7). The slots of pods that have preempted others are not among them: such a pod

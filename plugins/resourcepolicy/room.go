@@ -179,7 +179,7 @@ func (r *request) atLeast(other *request) bool {
 		return false
 	}
 	for name, s := range other.scalars {
-		if r.scalars[name].amount < s.amount {
+		if own := r.scalars[name]; own.amount < s.amount || own.elsewhere && !s.elsewhere {
 			return false
 		}
 	}
