@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -34,6 +35,51 @@ func BenchmarkGrowth(b *testing.B) {
 	grow("held", []int{1, 1000, 10000, 50000}, func(w *growthWorld, size int) { w.bound, w.limit, w.held = 100, 50, size })
 }
 
+func TestChurnLeavesNothingBehind(t *testing.T) {
+	w := growthWorld{nodes: 10, policies: 1, bound: 20, limit: 10}
+	r := w.start(t)
+	for range w.bound {
+		r.place(r.newPod())
+	}
+	held := map[types.UID]*corev1.Pod{}
+	hold := func() *corev1.Pod {
+		pod := r.newPod()
+		r.hold(pod)
+		held[pod.UID] = pod
+		return pod
+	}
+	giveUp := func(pod *corev1.Pod) {
+		r.pl.podDeleted(pod)
+		delete(held, pod.UID)
+	}
+	for range 1000 {
+		r.heartbeat()
+		hold()
+		giveUp(hold())
+		r.end()
+		r.place(r.woken)
+		delete(held, r.woken.UID)
+	}
+	for _, pod := range held {
+		giveUp(pod)
+	}
+	for len(r.bound) > 0 {
+		r.end()
+	}
+	r.pl.PreFilter(r.ctx, framework.NewCycleState(), wrappers.MakePod("probe").Label("app", "web").Request("cpu", "9000").Obj(), r.nodes)
+	r.pl.podDeleted(wrappers.MakePod("probe").Label("app", "web").Obj())
+	f, a := r.pl.inflight, r.pl.admission
+	for what, n := range map[string]int{
+		"placed": len(f.placed), "walks": len(f.walks), "clocks": len(f.clocks), "nominations": len(f.nominations), "told": len(f.told),
+		"undecided": len(f.undecided), "whole": len(f.whole), "fresh": len(r.pl.fresh.pods), "walkers": len(r.pl.walkers),
+		"groups": len(a.groups), "members": len(a.members), "heldAt": len(a.heldAt), "blockedIn": len(a.blockedIn),
+	} {
+		if n > 0 {
+			t.Errorf("%d pods are left in %s", n, what)
+		}
+	}
+}
+
 // growthWorld is how much there is of everything.
 type growthWorld struct {
 	// policies are all in the namespace of the pods, of which the last governs them.
@@ -46,7 +92,7 @@ type growthWorld struct {
 
 // growthRun is a world at work.
 type growthRun struct {
-	b     *testing.B
+	b     testing.TB
 	pl    *ResourcePolicy
 	ctx   context.Context
 	nodes []fwk.NodeInfo
@@ -81,7 +127,7 @@ func (w *growthWorld) run(b *testing.B) {
 	}
 }
 
-func (w *growthWorld) start(b *testing.B) *growthRun {
+func (w *growthWorld) start(b testing.TB) *growthRun {
 	var nodes []*wrappers.Node
 	for i := range w.nodes {
 		nodes = append(nodes, wrappers.MakeNode(fmt.Sprintf("node-%05d", i)).Label("pool", []string{"a", "b"}[i%2]).Capacity("cpu", "1000").Capacity("memory", "8000Gi").Capacity("pods", "10000"))

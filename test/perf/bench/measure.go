@@ -33,7 +33,7 @@ type result struct {
 	OrderViolations int     `json:"orderViolations"`
 	// LoopMillis is how long the scheduler looks for a node in an attempt: PreFilter, Filter, PreScore and Score.
 	LoopMillis float64 `json:"loopMillis"`
-	// HeapMB is what the process had in use at the end, and HeapGrowth how much more that became a minute over the last two minutes; of churn only.
+	// HeapMB is what the process had in use at the end, and HeapGrowth how much more that became in the last minute; of churn only.
 	HeapMB     float64 `json:"heapMB,omitempty"`
 	HeapGrowth float64 `json:"heapGrowthMBPerMinute,omitempty"`
 }
