@@ -12,7 +12,7 @@ endef
 ##@ Measure
 
 .PHONY: bench
-bench: $(BIN)/etcd ## Compare the speed with the stock scheduler's, at 1,000 and 5,000 nodes (an hour or more), and write docs/performance.md; CASE=fill,spill for some.
+bench: $(BIN)/etcd ## Compare the speed with the stock scheduler's, at 1,000 and 5,000 nodes (an hour or more), and write docs/performance.md; CASE=fill,spill for some of ungoverned, fill, spill, caps, shadow, wait, preempt, churn.
 	$(call run_bench,$(if $(CASE),,--doc=$(CURDIR)/docs/performance.md))
 
 .PHONY: bench-quick
@@ -21,10 +21,11 @@ bench-quick: $(BIN)/etcd ## Compare two cases at 1,000 nodes, once: a few minute
 
 .PHONY: bench-micro
 bench-micro: ## Measure decide, compile, the ledger, PreFilter and Filter by themselves.
-	@go test -run '^$$' -bench 'Decide|Compile|Governing|Sync|PreFilter$$|Filter|For$$' -benchmem ./pkg/placement ./pkg/ledger ./pkg/ecispec ./plugins/... | grep -E '^(Benchmark|pkg:)'
+	@go test -run '^$$' -bench 'Decide|Compile|Governing|Sync|PreFilter$$|Filter|For$$' -benchmem ./pkg/placement ./pkg/ledger ./pkg/ecispec ./plugins/... | grep -E '^(Benchmark|pkg:|panic|FAIL|---)|_test\.go'
 
 .PHONY: bench-growth
 bench-growth: ## Measure what a pod costs by nodes, policies, bound and held pods (minutes), and write docs/growth.md.
+	@mkdir -p $(BIN) docs/images
 	@go test -run '^$$' -bench Growth -benchmem -benchtime 3000x -count 5 ./plugins/resourcepolicy >$(BIN)/growth.txt
 	@go run ./test/perf/growth --docs=docs <$(BIN)/growth.txt
 

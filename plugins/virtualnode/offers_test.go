@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
@@ -385,6 +386,7 @@ func TestSignPod(t *testing.T) {
 
 func BenchmarkFilterOrdinaryNode(b *testing.B) {
 	offers := NewOffers()
+	offers.setUp(klog.Background(), &handle{})
 	_ = offers.store.Add(zone(zoneJ, "1000").Obj())
 	offers.changed()
 	pl, state, pod := &VirtualNode{offers: offers}, framework.NewCycleState(), billed("p").Obj()

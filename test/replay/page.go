@@ -8,7 +8,7 @@ import (
 
 const pageSource = `# A trace, replayed
 
-Written by ~make replay DOC=1~ from ~{{.Trace}}~ and ~{{.Nodes}}~: a trace of pods, its time compressed, under the stock scheduler and under Spillway.
+Written by ~make replay TRACE={{.Trace}} NODES={{.Nodes}} DOC=1~ from ~{{.Trace}}~ and ~{{.Nodes}}~: a trace of pods, its time compressed, under the stock scheduler and under Spillway.
 There are fewer paid machines than the pods need at the peak; what does not fit goes to ECI.
 
 {{.Table}}

@@ -88,7 +88,7 @@ measured is the controller's doing. A command plays the users: %d pods a second 
 Requests are those of the API server's audit log. Bytes and TCP connections are counted by a forwarder between the two, with TLS and compression. CPU and
 memory are the kernel's. *Exact* is when every status, deletion cost and label was what a recount by other code says; after each phase the recount is made once
 more from what the API server has, and the command fails when it differs. *Idle* is when the controllers had nothing more to do. *Writes* are statuses of
-policies and patches of pods; *heartbeats* are Leases, and what VirtualNodes read from ECI. The peak of the RSS is that of the phase. Of the restart nothing has changed meanwhile; before the restart after
+policies and patches of pods; *heartbeats* are Leases, and what VirtualNodes read from ECI. The peak of the RSS is that of the phase. Nothing changed before the restart, so that everything was exact from the start; before the restart after
 a crash %d pods ended while no controller ran, and the Lease of the one that was killed had to run out. Everything shares one small machine, so that times
 compare with each other only.
 

@@ -16,6 +16,8 @@ import (
 )
 
 const (
+	// allCases are those of test/perf.
+	allCases = "ungoverned,fill,spill,caps,shadow,wait,preempt,churn"
 	// churn is the case that takes minutes, and preempt the one whose pods come in bursts.
 	churn   = "churn"
 	preempt = "preempt"
@@ -36,7 +38,7 @@ func main() {
 	flag.StringVar(&o.binary, "binary", "", "the compiled benchmark of test/perf")
 	flag.StringVar(&o.out, "out", "", "directory for results.json and the logs")
 	flag.StringVar(&o.doc, "doc", "", "Markdown file to write the tables to; empty: none")
-	flag.StringVar(&o.cases, "cases", "ungoverned,fill,spill,caps,shadow,wait,preempt,churn", "comma-separated cases")
+	flag.StringVar(&o.cases, "cases", allCases, "comma-separated cases")
 	flag.StringVar(&o.sizes, "nodes", "1000,5000", "comma-separated numbers of machines")
 	flag.StringVar(&o.schedulers, "schedulers", strings.Join(schedulers, ","), "comma-separated schedulers; without stock there are no ratios")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each case is run with each scheduler")
@@ -57,6 +59,9 @@ func (o *options) run(ctx context.Context) error {
 	}
 	if o.binary == "" || o.out == "" || o.rounds < 1 {
 		return fmt.Errorf("--binary=%q --out=%q --rounds=%d: the first two must be paths, rounds at least 1", o.binary, o.out, o.rounds)
+	}
+	if err := o.checkNames(); err != nil {
+		return err
 	}
 	sizes, err := numbers(o.sizes)
 	if err != nil {
@@ -85,6 +90,19 @@ func (o *options) run(ctx context.Context) error {
 		return nil
 	}
 	return os.WriteFile(o.doc, []byte(document(results)), 0o644)
+}
+
+// checkNames refuses names that are not known before anything is measured.
+func (o *options) checkNames() error {
+	for flag, names := range map[string]struct{ given, known string }{"cases": {o.cases, allCases}, "schedulers": {o.schedulers, strings.Join(schedulers, ",")}} {
+		known := strings.Split(names.known, ",")
+		for _, name := range strings.Split(names.given, ",") {
+			if !slices.Contains(known, name) {
+				return fmt.Errorf("--%s=%q: %q is not one of %s", flag, names.given, name, strings.Join(known, ", "))
+			}
+		}
+	}
+	return nil
 }
 
 // rewrite writes the page from results that were measured before.
