@@ -8,13 +8,16 @@ type watched struct {
 	slots   []int64
 	on      map[int]int
 	waiting map[int]map[int]bool
+	// doubtful are the machines on which the room at the creation of a waiting pod went to pods whose bindings were on their way by then. What was freed
+	// there before they were seen is room that was made while it waited.
+	doubtful map[int]map[int]bool
 }
 
 // violations counts the pods that were bound to ECI although a paid machine had room for them all the time, and those where that only seemed so: a
 // scheduler decides one pod after the other, but bindings are seen in any order. If a pod that was waiting as well is seen on that machine within
 // inFlight, the scheduler has probably decided for that pod first.
 func violations(p *plan, events []event) (proven, seen int) {
-	w := &watched{plan: p, on: map[int]int{}, waiting: map[int]map[int]bool{}}
+	w := &watched{plan: p, on: map[int]int{}, waiting: map[int]map[int]bool{}, doubtful: map[int]map[int]bool{}}
 	for i := range p.Machines {
 		w.room = append(w.room, p.Machines[i].amount)
 		w.slots = append(w.slots, mostPods)
@@ -22,7 +25,7 @@ func violations(p *plan, events []event) (proven, seen int) {
 	for i, e := range events {
 		switch e.kind {
 		case created:
-			w.create(e.pod)
+			w.create(e, events[i+1:])
 		case bound:
 			candidates := w.waiting[e.pod]
 			delete(w.waiting, e.pod)
@@ -43,14 +46,17 @@ func violations(p *plan, events []event) (proven, seen int) {
 	return proven, seen
 }
 
-func (w *watched) create(pod int) {
-	candidates := map[int]bool{}
+func (w *watched) create(e event, later []event) {
+	candidates, doubtful := map[int]bool{}, map[int]bool{}
 	for m := range w.room {
-		if w.fits(pod, m, amount{}, 0) {
-			candidates[m] = true
+		if !w.fits(e.pod, m, amount{}, 0) {
+			continue
 		}
+		candidates[m] = true
+		taken, pods := w.takenSoon(e, m, later)
+		doubtful[m] = !w.fits(e.pod, m, taken, pods)
 	}
-	w.waiting[pod] = candidates
+	w.waiting[e.pod], w.doubtful[e.pod] = candidates, doubtful
 }
 
 func (w *watched) bind(pod, machine int) {
@@ -66,6 +72,7 @@ func (w *watched) bind(pod, machine int) {
 
 func (w *watched) remove(pod int) {
 	delete(w.waiting, pod)
+	delete(w.doubtful, pod)
 	machine, ok := w.on[pod]
 	if !ok {
 		return
@@ -79,22 +86,26 @@ func (w *watched) remove(pod int) {
 // soon after.
 func (w *watched) hasRoom(e event, candidates map[int]bool, later []event) bool {
 	for m := range candidates {
-		var taken amount
-		var pods int64
-		for _, next := range later {
-			if next.at-e.at > inFlight {
-				break
-			}
-			if _, waits := w.waiting[next.pod]; waits && next.kind == bound && next.machine == m {
-				taken = taken.plus(w.plan.Pods[next.pod].amount, 1)
-				pods++
-			}
-		}
-		if w.fits(e.pod, m, taken, pods) {
+		taken, pods := w.takenSoon(e, m, later)
+		if !w.doubtful[e.pod][m] && w.fits(e.pod, m, taken, pods) {
 			return true
 		}
 	}
 	return false
+}
+
+// takenSoon returns what pods that wait at the moment of an event are seen to take on a machine soon after.
+func (w *watched) takenSoon(e event, machine int, later []event) (taken amount, pods int64) {
+	for _, next := range later {
+		if next.at-e.at > inFlight {
+			break
+		}
+		if _, waits := w.waiting[next.pod]; waits && next.kind == bound && next.machine == machine {
+			taken = taken.plus(w.plan.Pods[next.pod].amount, 1)
+			pods++
+		}
+	}
+	return taken, pods
 }
 
 // fits tells whether a machine has room for the pod beside what else is taken.

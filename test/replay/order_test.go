@@ -4,7 +4,7 @@ import "testing"
 
 func TestViolations(t *testing.T) {
 	// Two machines with 4 and 8 vCPUs; each pod has the size that its place in the plan says.
-	size := []amount{0: cpu(4), 1: cpu(8), 2: cpu(4), 3: cpu(4), 4: {MilliCPU: 1000, GPUs: 1}, 5: {MilliCPU: 1000, MemoryMiB: 4096}, 6: cpu(1)}
+	size := []amount{0: cpu(4), 1: cpu(8), 2: cpu(4), 3: cpu(4), 4: {MilliCPU: 1000, GPUs: 1}, 5: {MilliCPU: 1000, MemoryMiB: 4096}, 6: cpu(1), 7: cpu(2), 8: cpu(2), 9: cpu(2)}
 	for name, tc := range map[string]struct {
 		events       []event
 		proven, seen int
@@ -34,6 +34,10 @@ func TestViolations(t *testing.T) {
 		},
 		"an overtaken binding leaves room enough": {
 			events: []event{c(0, 0), b(0.1, 0, 0), c(1, 2), c(1, 3), b(1.1, 2, onECI), b(1.2, 3, 1)}, proven: 1, seen: 1,
+		},
+		"room that was freed while a binding was on its way that had taken what there was": {
+			// Pod 7 leaves room for one more of its size. Pod 8 takes that, and pod 9 comes; pod 7 ends before the binding of 8 is seen.
+			events: []event{c(0, 1), b(0.1, 1, 1), c(0.2, 7), b(0.3, 7, 0), c(1, 8), c(1.001, 9), d(1.002, 7), b(1.01, 8, 0), b(1.011, 9, onECI)}, seen: 1,
 		},
 		"a pod deleted before it is bound": {events: []event{c(0, 0), d(0.1, 0), c(0.2, 1), b(0.3, 1, 1)}},
 	} {

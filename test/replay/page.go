@@ -29,7 +29,7 @@ the paid machines cost the same whoever schedules. The chart shows the first rou
 - **order violations** are pods that were bound to ECI while a paid machine had room for them, by vCPUs, memory, GPUs and number of pods ({{.Slots}}),
   *all the time* from their creation to their binding, in the order in which the API server tells of creations, bindings and deletions. Room that was
   made while the pod waited does not count, because the scheduler may have decided before. Nor does room that a pod which waited at the same time is
-  seen to take within {{.InFlight}} ms: bindings overtake each other.
+  seen to take within {{.InFlight}} ms, of its creation or its binding: bindings overtake each other.
 - **queueing time** is from creation to binding as a watch of the pods sees it, in milliseconds of the machine. Pods that run at the start do not
   count.
 
