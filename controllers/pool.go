@@ -7,13 +7,17 @@ import (
 	"sync"
 )
 
-// mostPooled is how many maps a pool knows. When there are more it begins anew, and shares less.
-const mostPooled = 10_000
+const (
+	// mostPooled is how many maps a pool knows. When there are more it begins anew, and shares less.
+	mostPooled = 10_000
+	// longestPooled is how long the text of a map in a pool may be, in bytes: what is longer is hardly that of two pods, and would stay after its pod.
+	longestPooled = 1024
+)
 
 // pool keeps one of the maps that are equal: the pods of a ReplicaSet have the same labels and mostly the same annotations, and ask for the same. Maps are
 // most of what a pod costs in the cache. What comes from a pool must not be changed, like all that is in the cache. It is safe for concurrent use.
 type pool[K ~string, V any] struct {
-	// text returns the same text for values that are equal, and only for those.
+	// text returns the same text only for values that are equal.
 	text func(V) string
 
 	mu    sync.Mutex
@@ -30,6 +34,9 @@ func (p *pool[K, V]) one(of map[K]V) map[K]V {
 		return of
 	}
 	key := p.key(of)
+	if len(key) > longestPooled {
+		return of
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if known, ok := p.known[key]; ok {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -20,6 +21,7 @@ func TestPoolSharesWhatIsEqual(t *testing.T) {
 		"one more":        {a: map[string]string{"a": "1"}, b: map[string]string{"a": "1", "b": ""}},
 		"one like two":    {a: map[string]string{"a": "11:b1:2"}, b: map[string]string{"a": "1", "b": "2"}},
 		"key and value":   {a: map[string]string{"ab": "c"}, b: map[string]string{"a": "bc"}},
+		"too long":        {a: map[string]string{"a": strings.Repeat("x", longestPooled)}, b: map[string]string{"a": strings.Repeat("x", longestPooled)}},
 		"none and nobody": {a: nil, b: map[string]string{}},
 	}
 	for name, tc := range cases {

@@ -20,7 +20,7 @@ type snapshot struct {
 	policies *placement.Policies
 	inflight *inflight
 	fresh    *fresh
-	// seen are the nodes of the last cycle.
+	// seen are the nodes of the last cycle; frame keeps its answers there for the next ones.
 	seen []seenNode
 	// framed is the place of the node that frame was asked for last, and lastFrame its answer.
 	framed    int

@@ -234,18 +234,7 @@ const spillSpec = `
 
 // sized writes the template of a pod of a priority that requests so many vCPUs.
 func (r *run) sized(labels, priority, cpu string) string {
-	return r.template("pod", fmt.Sprintf(`
-apiVersion: v1
-kind: Pod
-metadata:
-  generateName: pod-
-  labels: {%s}
-spec:
-  %s
-  terminationGracePeriodSeconds: 0
-  containers:
-  - {image: pause, name: pause, resources: {requests: {cpu: %s, memory: 500Mi}}}
-`, labels, priority, cpu))
+	return r.podTemplate(labels, fmt.Sprintf("{requests: {cpu: %s, memory: 500Mi}}", cpu), "  terminationGracePeriodSeconds: 0\n  "+priority)
 }
 
 // pod writes the template of a pod. Only a scheduler without policies of Spillway's needs the rest of the spec.
@@ -253,6 +242,10 @@ func (r *run) pod(labels, spec string) string {
 	if r.scheduler == spillway {
 		spec = ""
 	}
+	return r.podTemplate(labels, "{limits: {cpu: 100m, memory: 500Mi}, requests: {cpu: 100m, memory: 500Mi}}", spec)
+}
+
+func (r *run) podTemplate(labels, resources, spec string) string {
 	return r.template("pod", fmt.Sprintf(`
 apiVersion: v1
 kind: Pod
@@ -261,6 +254,6 @@ metadata:
   labels: {%s}
 spec:
   containers:
-  - {image: pause, name: pause, resources: {limits: {cpu: 100m, memory: 500Mi}, requests: {cpu: 100m, memory: 500Mi}}}
-%s`, labels, spec))
+  - {image: pause, name: pause, resources: %s}
+%s`, labels, resources, spec))
 }
