@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-include hack/make/binaries.mk hack/make/test.mk hack/make/bench.mk hack/make/replay.mk hack/make/verify.mk
+include hack/make/binaries.mk hack/make/test.mk hack/make/e2e.mk hack/make/skew.mk hack/make/bench.mk hack/make/replay.mk hack/make/verify.mk hack/make/chart.mk hack/make/docs.mk hack/make/release.mk hack/make/security.mk
 
 ##@ Use
 

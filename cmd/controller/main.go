@@ -102,6 +102,10 @@ func (o *options) run() error {
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
+	ctx := ctrl.SetupSignalHandler()
+	if err := checkCluster(ctx, config); err != nil {
+		return err
+	}
 	managerOptions, err := controllers.ManagerOptions()
 	if err != nil {
 		return fmt.Errorf("preparing the manager: %w", err)
@@ -126,5 +130,5 @@ func (o *options) run() error {
 	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
-	return mgr.Start(ctrl.SetupSignalHandler())
+	return mgr.Start(ctx)
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	"sync"
 
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
@@ -15,8 +16,9 @@ import (
 
 func main() {
 	var options []app.Option
+	var once sync.Once
 	for name, factory := range plugins.All() {
-		options = append(options, app.WithPlugin(name, factory))
+		options = append(options, app.WithPlugin(name, checked(factory, &once)))
 	}
 	os.Exit(cli.Run(app.NewSchedulerCommand(options...)))
 }

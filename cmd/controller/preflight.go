@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	schedulingv1alpha1 "github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/config"
+	"github.com/spillway-k8s/spillway/pkg/preflight"
+)
+
+// role is the ClusterRole of the controller.
+const role = "spillway-controller"
+
+// checkCluster returns what the cluster lacks for the controller to work.
+func checkCluster(ctx context.Context, client *rest.Config) error {
+	access, err := preflight.AccessOf(config.ControllerRole, role)
+	if err != nil {
+		return fmt.Errorf("reading the role of the controller: %w", err)
+	}
+	warnings, err := preflight.Check(ctx, client, &preflight.Needs{
+		Resources: []preflight.Resource{
+			{GroupVersion: schedulingv1alpha1.GroupVersion, Plural: "resourcepolicies", Status: true},
+			{GroupVersion: eciv1alpha1.GroupVersion, Plural: "virtualnodes", Status: true},
+		},
+		Access: access,
+		Role:   role,
+	})
+	for _, warning := range warnings {
+		klog.InfoS("Checking the cluster", "warning", warning)
+	}
+	return err
+}
