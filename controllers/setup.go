@@ -3,6 +3,7 @@ package controllers
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	schedulingv1alpha1 "github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -21,6 +23,7 @@ import (
 	"github.com/spillway-k8s/spillway/controllers/podindex"
 	"github.com/spillway-k8s/spillway/controllers/resourcepolicy"
 	"github.com/spillway-k8s/spillway/controllers/virtualnode"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 )
 
 // Options are the settings of the controllers.
@@ -33,8 +36,16 @@ type Options struct {
 	MaxCapacityAge time.Duration
 }
 
+// registerMetrics adds the metrics to those that the manager serves. A process may have several managers, one after the other.
+var registerMetrics = sync.OnceFunc(func() { ctrlmetrics.Registry.MustRegister(metrics.Controller.Collectors()...) })
+
+// What serves the metrics asks the API server who scrapes them, and whether they may.
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
 // Setup adds every controller to the manager.
 func Setup(mgr ctrl.Manager, options Options) error {
+	registerMetrics()
 	if err := podindex.Register(mgr); err != nil {
 		return err
 	}

@@ -3,10 +3,13 @@ package plugins
 
 import (
 	"context"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/component-base/metrics/legacyregistry"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/plugins/resourcepolicy"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
@@ -14,8 +17,12 @@ import (
 // Factory makes a plugin for one profile of the scheduler.
 type Factory = func(ctx context.Context, args runtime.Object, handle fwk.Handle) (fwk.Plugin, error)
 
+// register adds the metrics to those that kube-scheduler serves. A process may have several schedulers.
+var register = sync.OnceFunc(func() { legacyregistry.RawMustRegister(metrics.Scheduler.Collectors()...) })
+
 // All returns every plugin of Spillway by name, for one scheduler.
 func All() map[string]Factory {
+	register()
 	offers := virtualnode.NewOffers()
 	policies := resourcepolicy.NewSet(offers)
 	return map[string]Factory{

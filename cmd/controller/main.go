@@ -8,12 +8,13 @@ import (
 	"os"
 	"time"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // ECI is asked over HTTPS, and the image has no file of root certificates.
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/spillway-k8s/spillway/controllers"
+	"github.com/spillway-k8s/spillway/pkg/version"
 )
 
 // maxRefreshInterval keeps the heartbeat of the Nodes well under the 40 seconds after which the cluster takes them for dead.
@@ -23,7 +24,7 @@ const maxRefreshInterval = 15 * time.Second
 type options struct {
 	controllers    controllers.Options
 	leaderElect    bool
-	metricsAddress string
+	metrics        metricsOptions
 	probeAddress   string
 	profileAddress string
 }
@@ -32,7 +33,12 @@ func main() {
 	var o options
 	o.addFlags(flag.CommandLine)
 	klog.InitFlags(nil)
+	printVersion := flag.Bool("version", false, "print the version of Spillway and exit")
 	flag.Parse()
+	if *printVersion {
+		fmt.Println(version.Get())
+		return
+	}
 	ctrl.SetLogger(klog.Background())
 	if err := o.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "spillway-controller:", err)
@@ -55,7 +61,7 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.controllers.SchedulerName, "scheduler-name", "spillway-scheduler",
 		"schedulerName of the pods that Spillway places; pods of others are not reported as waiting or held")
 	flags.BoolVar(&o.leaderElect, "leader-elect", true, "act only while holding the lease, so that several replicas can run")
-	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 switches them off")
+	o.metrics.addFlags(flags)
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.profileAddress, "pprof-bind-address", "0", "address of /debug/pprof, such as 127.0.0.1:8082; 0 switches it off")
 }
@@ -74,6 +80,9 @@ func (o *options) validate() error {
 	}
 	if v.Namespace == "" {
 		return fmt.Errorf("--namespace=%q: must name a namespace", v.Namespace)
+	}
+	if err := o.metrics.validate(); err != nil {
+		return err
 	}
 	if !isLoopbackOrOff(o.profileAddress) {
 		return fmt.Errorf("--pprof-bind-address=%q: must be 0 or an address and port of this machine alone, such as 127.0.0.1:8082: a profile of the heap has credentials", o.profileAddress)
@@ -98,12 +107,13 @@ func (o *options) run() error {
 	if err := o.validate(); err != nil {
 		return err
 	}
+	klog.InfoS("Starting spillway-controller", "version", version.Get().String())
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	ctx := ctrl.SetupSignalHandler()
-	if err := checkCluster(ctx, config); err != nil {
+	if err := checkCluster(ctx, config, o.metrics.auth); err != nil {
 		return err
 	}
 	managerOptions, err := controllers.ManagerOptions()
@@ -114,7 +124,7 @@ func (o *options) run() error {
 	managerOptions.LeaderElectionID = "spillway-controller"
 	managerOptions.LeaderElectionNamespace = o.controllers.Account.Namespace
 	managerOptions.LeaderElectionReleaseOnCancel = true
-	managerOptions.Metrics = metricsserver.Options{BindAddress: o.metricsAddress}
+	managerOptions.Metrics = o.metrics.server()
 	managerOptions.HealthProbeBindAddress = o.probeAddress
 	managerOptions.PprofBindAddress = o.profileAddress
 	mgr, err := ctrl.NewManager(config, managerOptions)

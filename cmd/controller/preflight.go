@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -16,11 +17,16 @@ import (
 // role is the ClusterRole of the controller.
 const role = "spillway-controller"
 
-// checkCluster returns what the cluster lacks for the controller to work.
-func checkCluster(ctx context.Context, client *rest.Config) error {
+// checkCluster returns what the cluster lacks for the controller to work. Without metricsAuth the chart does not give the rights to ask who reads the metrics.
+func checkCluster(ctx context.Context, client *rest.Config, metricsAuth bool) error {
 	access, err := preflight.AccessOf(config.ControllerRole, role)
 	if err != nil {
 		return fmt.Errorf("reading the role of the controller: %w", err)
+	}
+	if !metricsAuth {
+		access = slices.DeleteFunc(access, func(a preflight.Access) bool {
+			return a.Resource == "tokenreviews" || a.Resource == "subjectaccessreviews"
+		})
 	}
 	warnings, err := preflight.Check(ctx, client, &preflight.Needs{
 		Resources: []preflight.Resource{

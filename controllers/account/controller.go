@@ -106,10 +106,10 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Complete(c)
 }
 
-// +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
-// +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get,namespace=spillway-system
+// +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,resourceNames=eci-credentials,verbs=get,namespace=spillway-system
 
 // Reconcile asks ECI about one account, and comes back for it after the refresh interval.
 func (c *Controller) Reconcile(ctx context.Context, account string) (ctrl.Result, error) {

@@ -23,6 +23,8 @@ import (
 	"github.com/spillway-k8s/spillway/controllers/podindex"
 	"github.com/spillway-k8s/spillway/pkg/eci"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
+	"github.com/spillway-k8s/spillway/test/scrape"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -464,5 +466,16 @@ func TestAnAccountWithoutVirtualNodesIsForgotten(t *testing.T) {
 	result, err := s.ctrl.Reconcile(t.Context(), accountName)
 	if err != nil || result.RequeueAfter != 0 || s.ctrl.Readings().Get(accountName) != nil || len(s.ctrl.memories) != 0 {
 		t.Errorf("result %+v, %v", result, err)
+	}
+}
+
+func TestCallsAreCounted(t *testing.T) {
+	s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
+	s.refresh(0)
+	before := scrape.Read(t, &metrics.Controller)
+	s.configs[0].Observe("ListUsage", string(eci.ClassThrottled), time.Second)
+	want := scrape.Series{`spillway_eci_calls_total{action="ListUsage",code="Throttled"}`: 1, `spillway_eci_call_duration_seconds{action="ListUsage"}`: 1}
+	if diff := cmp.Diff(want, scrape.Read(t, &metrics.Controller).Since(before)); diff != "" {
+		t.Errorf("series (-want +got):\n%s", diff)
 	}
 }

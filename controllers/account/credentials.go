@@ -11,6 +11,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/eci"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 )
 
 const (
@@ -47,6 +48,7 @@ func (c *Controller) connect(ctx context.Context, s *session, vn *v1alpha1.Virtu
 	}
 	made, err := c.options.NewClient(eci.Config{
 		Credentials: credentials, Region: vn.Spec.Region, Endpoint: c.options.Endpoint, Limits: s.limits,
+		Observe: metrics.Called,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating a client for ECI: %w", err)
@@ -66,7 +68,7 @@ func equal(a, b eci.Credentials) bool {
 func (c *Controller) credentials(ctx context.Context, vn *v1alpha1.VirtualNode) (eci.Credentials, error) {
 	if role := vn.Spec.Credentials.RRSA; role != nil {
 		if c.options.TokenFile == "" {
-			return eci.Credentials{}, fmt.Errorf("%w: credentials.rrsa needs a token of the controller's ServiceAccount: set --rrsa-token-file (controller.rrsa in the chart)",
+			return eci.Credentials{}, fmt.Errorf("%w: credentials.rrsa needs a token of the controller's ServiceAccount: set --rrsa-token-file (eci.rrsa in the chart)",
 				ErrCredentialsMissing)
 		}
 		return eci.Credentials{RRSA: &eci.RRSA{

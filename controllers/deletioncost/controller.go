@@ -31,6 +31,7 @@ import (
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/owners"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
@@ -80,9 +81,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Complete(reconcile.AsReconciler(c.client, c))
 }
 
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch;patch
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
-// +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=list;watch
 
 // Reconcile patches a bound pod whose cost or labels are not right.
 func (c *Controller) Reconcile(ctx context.Context, pod *corev1.Pod) (ctrl.Result, error) {
@@ -100,7 +101,9 @@ func (c *Controller) Reconcile(ctx context.Context, pod *corev1.Pod) (ctrl.Resul
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := c.client.Patch(ctx, pod, patch, client.FieldOwner(fieldOwner)); apierrors.IsConflict(err) {
+	err = c.client.Patch(ctx, pod, patch, client.FieldOwner(fieldOwner))
+	metrics.WroteDeletionCost(metrics.ResultOf(client.IgnoreNotFound(err), apierrors.IsConflict))
+	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	} else if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("patching the pod: %w", err)

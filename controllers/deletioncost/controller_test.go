@@ -23,6 +23,8 @@ import (
 	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/owners"
 	"github.com/spillway-k8s/spillway/controllers/podindex"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
+	"github.com/spillway-k8s/spillway/test/scrape"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -163,12 +165,18 @@ func TestReconcile(t *testing.T) {
 func TestReconcileAfterAConflict(t *testing.T) {
 	w := newWorld(t, twoUnits().Obj(), wrappers.MakeNode("month").Label("paid", "month").Obj(), wrappers.MakePod("a").Node("month").Label("app", "web").Obj())
 	w.refuse = apierrors.NewConflict(schema.GroupResource{Resource: "pods"}, "a", nil)
+	before := scrape.Read(t, &metrics.Controller)
 	if again := w.reconcile(t); again.RequeueAfter != conflictRetry {
 		t.Errorf("again in %s", again.RequeueAfter)
 	}
 	w.refuse = nil
 	if w.reconcile(t); w.get(t).Annotations[cost] != "0" {
 		t.Error("no cost after the conflict")
+	}
+	w.reconcile(t)
+	counted := scrape.Series{`spillway_deletion_cost_writes_total{result="conflict"}`: 1, `spillway_deletion_cost_writes_total{result="written"}`: 1}
+	if diff := cmp.Diff(counted, scrape.Read(t, &metrics.Controller).Since(before)); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
 }
 

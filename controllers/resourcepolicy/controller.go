@@ -9,6 +9,7 @@
 //   - status.go, amount.go: the numbers of the status (pure).
 //   - conditions.go: the conditions (pure).
 //   - findings.go: what condition Misconfigured is made from.
+//   - metrics.go: what is read when the metrics are scraped.
 package resourcepolicy
 
 import (
@@ -30,6 +31,7 @@ import (
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/owners"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
@@ -71,6 +73,7 @@ func New(c client.Client, options Options) *Controller {
 
 // Register adds the controller to the manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
+	metrics.ReadPolicies(metrics.WhileLeading(mgr.Elected(), c.state))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.ResourcePolicy{}, builder.WithPredicates(governing.Edited)).
@@ -81,9 +84,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Complete(reconcile.AsReconciler(c.client, c))
 }
 
-// +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=list;watch
 // +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 
 // Reconcile computes the status of a policy and writes it when it changed. It comes back later when the policy has been looked at just now, or when many
@@ -110,7 +113,9 @@ func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy)
 	}
 	// The lock keeps a slow reconciliation from writing the conditions of an older spec.
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := c.client.Status().Patch(ctx, rp, patch); apierrors.IsConflict(err) {
+	err = c.client.Status().Patch(ctx, rp, patch)
+	metrics.WroteStatus(metrics.KindResourcePolicy, metrics.ResultOf(client.IgnoreNotFound(err), apierrors.IsConflict))
+	if apierrors.IsConflict(err) {
 		c.pace.keep(key)
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	} else if client.IgnoreNotFound(err) != nil {

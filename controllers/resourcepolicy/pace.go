@@ -93,6 +93,19 @@ func (p *pace) keep(policy types.NamespacedName) {
 	p.turns[policy] = mine
 }
 
+// waiting returns how many policies wait for their write.
+func (p *pace) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	waiting := 0
+	for _, t := range p.turns {
+		if t.reserved {
+			waiting++
+		}
+	}
+	return waiting
+}
+
 // keptUntil returns until when a turn is remembered.
 func (t *turn) keptUntil() time.Time {
 	if t.reserved {

@@ -8,6 +8,7 @@
 //   - stock.go: the stock-outs (pure); refused.go: the pods that ECI refuses, and where they go; jobs.go: which Jobs can afford that.
 //   - node.go: the Node and its Lease.
 //   - drain.go: the deletion of a VirtualNode.
+//   - metrics.go: what is read when the metrics are scraped.
 package virtualnode
 
 import (
@@ -40,6 +41,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/account"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 )
 
 const (
@@ -108,11 +110,13 @@ func New(c client.Client, reader client.Reader, options Options) *Controller {
 
 // Register adds the controller to the manager, which must have the index of podindex.
 func (c *Controller) Register(mgr ctrl.Manager) error {
+	metrics.ReadVirtualNodes(metrics.WhileLeading(mgr.Elected(), c.state))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.VirtualNode{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(c.byNode), builder.WithPredicates(nodeComesOrGoes)).
 		Watches(&v1alpha1.VirtualNode{}, handler.EnqueueRequestsFromMapFunc(c.bySibling), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.VirtualNode{}, forgetsMetrics).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(c.byPod), builder.WithPredicates(eciDecides)).
 		WatchesRawSource(source.Channel(c.options.Changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
@@ -123,12 +127,12 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Complete(reconcile.AsReconciler(c.client, c))
 }
 
-// +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes/status,verbs=patch
 // +kubebuilder:rbac:groups=eci.spillway.dev,resources=virtualnodes/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=nodes/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch;delete
 // +kubebuilder:rbac:groups="",resources=pods/eviction,verbs=create
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update;delete,namespace=kube-node-lease
@@ -157,6 +161,7 @@ func (c *Controller) Reconcile(ctx context.Context, vn *v1alpha1.VirtualNode) (c
 	} else if err != nil {
 		return ctrl.Result{}, err
 	}
+	countStockOuts(before, vn)
 	// The scheduler must be able to know of a stock-out before the pod that takes the refused one's place is there.
 	more, err := c.moveRefused(ctx, vn, refused)
 	switch {
@@ -270,7 +275,9 @@ func (c *Controller) patchStatus(ctx context.Context, before, vn *v1alpha1.Virtu
 	}
 	// The lock keeps what was worked out from an old cache from being written over what is newer.
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := c.client.Status().Patch(ctx, vn, patch); err != nil {
+	err := c.client.Status().Patch(ctx, vn, patch)
+	metrics.WroteStatus(metrics.KindVirtualNode, metrics.ResultOf(err, apierrors.IsConflict))
+	if err != nil {
 		return fmt.Errorf("patching the status: %w", err)
 	}
 	return nil

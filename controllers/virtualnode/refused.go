@@ -14,6 +14,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
@@ -161,6 +162,7 @@ func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refu
 	if owner := metav1.GetControllerOf(r.pod); owner != nil {
 		c.moves.note(owner.UID, r.pod.UID, c.options.Clock.Now())
 	}
+	metrics.RefusedByECI(vn.Name, r.reason, metrics.ActionMoved)
 	c.options.Recorder.Eventf(r.pod, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodMoved, "Evicting",
 		"ECI refuses the pod in %s (%s): it is evicted to be placed again", vn.Spec.Zone, r.reason)
 	return true, nil
@@ -185,6 +187,7 @@ func (c *Controller) tellOnce(vn *v1alpha1.VirtualNode, r *refusedPod, why strin
 		clear(c.told)
 	}
 	c.told[r.pod.UID] = true
+	metrics.RefusedByECI(vn.Name, r.reason, metrics.ActionStays)
 	c.options.Recorder.Eventf(r.pod, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodStays, "Waiting",
 		"ECI refuses the pod in %s (%s); it stays there, because %s", vn.Spec.Zone, r.reason, why)
 }

@@ -61,17 +61,18 @@ func (c *client) send(ctx context.Context, r request, answer any) (again bool, e
 	if err != nil {
 		return false, err
 	}
-	sent := &exchange{}
+	sent, begin := &exchange{}, time.Now()
 	again, failed := r.read(sent, r.send(ctx, held, sent), answer)
+	took := time.Since(begin)
 	switch {
 	case failed == nil:
 		c.limits.succeeded(r.action)
-		c.observe(r.action, outcomeOK)
+		c.observe(r.action, outcomeOK, took)
 		return false, nil
 	case failed.Class == ClassThrottled:
 		c.limits.throttled(r.action)
 	}
-	c.observe(r.action, failed.outcome())
+	c.observe(r.action, string(failed.Class), took)
 	return again, failed
 }
 

@@ -23,7 +23,7 @@ type observer struct {
 	seen []string
 }
 
-func (o *observer) observe(action, outcome string) {
+func (o *observer) observe(action, outcome string, _ time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.seen = append(o.seen, action+" "+outcome)
@@ -64,7 +64,7 @@ func TestRetry(t *testing.T) {
 		"a dropped connection": {first: drop, second: fine, want: []string{"ListUsage Network", "ListUsage OK"}},
 		"a reset connection":   {first: reset, second: fine, want: []string{"ListUsage Network", "ListUsage OK"}},
 		"half an answer":       {first: cut, second: fine, want: []string{"ListUsage Network", "ListUsage OK"}},
-		"an internal error":    {first: refuse(500, "InternalError"), second: fine, want: []string{"ListUsage InternalError", "ListUsage OK"}},
+		"an internal error":    {first: refuse(500, "InternalError"), second: fine, want: []string{"ListUsage Server", "ListUsage OK"}},
 		"a failed gateway": {
 			first: func(w http.ResponseWriter) { say(w, 502, "<html>bad gateway</html>") }, second: fine, want: []string{"ListUsage Server", "ListUsage OK"},
 		},
@@ -73,15 +73,15 @@ func TestRetry(t *testing.T) {
 			wantErr: "ListUsage got no answer: the connection was closed",
 		},
 		"the second answer counts": {
-			first: drop, second: refuse(403, "Forbidden.RAM"), want: []string{"ListUsage Network", "ListUsage Forbidden.RAM"},
+			first: drop, second: refuse(403, "Forbidden.RAM"), want: []string{"ListUsage Network", "ListUsage Credentials"},
 			wantErr: "ListUsage was refused with status 403 (Forbidden.RAM)",
 		},
 		"not when throttled": {
-			first: refuse(503, "Throttling.User"), want: []string{"ListUsage Throttling.User"},
+			first: refuse(503, "Throttling.User"), want: []string{"ListUsage Throttled"},
 			wantErr: "ListUsage was refused with status 503 (Throttling.User)",
 		},
 		"not when refused": {
-			first: refuse(404, "InvalidAccessKeyId.NotFound"), want: []string{"ListUsage InvalidAccessKeyId.NotFound"},
+			first: refuse(404, "InvalidAccessKeyId.NotFound"), want: []string{"ListUsage Credentials"},
 			wantErr: "ListUsage was refused with status 404 (InvalidAccessKeyId.NotFound)",
 		},
 		"not after nonsense": {

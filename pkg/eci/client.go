@@ -64,16 +64,16 @@ type Config struct {
 	Endpoint string
 	// Limits are shared by all clients of one account and region, because ECI counts the calls of the account. Nil: the client has limits of its own.
 	Limits *Limiter
-	// Observe, when set, is told of every HTTP request: the action, and OK, the error code of the answer, or without one the Class of the error. It is
-	// called by several goroutines at once and must return soon.
-	Observe func(action, outcome string)
+	// Observe, when set, is told of every HTTP request: the action, OK or the Class of the error, and how long it took. It is called by several goroutines
+	// at once and must return soon.
+	Observe func(action, outcome string, took time.Duration)
 }
 
 type client struct {
 	eci, vpc endpoint
 	keys     keySource
 	limits   *Limiter
-	observe  func(action, outcome string)
+	observe  func(action, outcome string, took time.Duration)
 }
 
 // endpoint is where a version of an OpenAPI is served.
@@ -105,7 +105,7 @@ func New(config Config) (Client, error) {
 		c.limits = NewLimiter()
 	}
 	if c.observe == nil {
-		c.observe = func(string, string) {}
+		c.observe = func(string, string, time.Duration) {}
 	}
 	if config.Endpoint != "" {
 		scheme, host, err := parseEndpoint(config.Endpoint)

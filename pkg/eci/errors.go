@@ -60,14 +60,6 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%s)", e.Message, e.Code)
 }
 
-// outcome is what Config.Observe is told.
-func (e *Error) outcome() string {
-	if e.Code == "" {
-		return string(e.Class)
-	}
-	return e.Code
-}
-
 // refused is the error of an answer that is one. The server's own text carries request IDs and, for wrong signatures, the string that was signed: it is
 // not passed on.
 func refused(action string, status int, body []byte) *Error {

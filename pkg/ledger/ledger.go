@@ -71,6 +71,8 @@ type Ledger[P comparable] struct {
 	epoch  int64
 	nodes  []countedNode[P]
 	totals map[Key]placement.Usage
+	// pods is how many pods count for their group.
+	pods int
 	// priorities are how many pods of each priority are in a count.
 	priorities map[Key]map[int32]int64
 	// saturated are the keys whose total had reached the largest number and lost a part: what is left must be added up again.
@@ -102,6 +104,9 @@ func New[P comparable]() *Ledger[P] {
 	return &Ledger[P]{epoch: -1, totals: map[Key]placement.Usage{}, priorities: map[Key]map[int32]int64{}, saturated: map[Key]bool{}}
 }
 
+// Size returns how many pods count for their group, and how many counts there are.
+func (l *Ledger[P]) Size() (pods, counts int) { return l.pods, len(l.totals) }
+
 // Usage returns the count of a key. The result must not be changed.
 func (l *Ledger[P]) Usage(key Key) placement.Usage { return l.totals[key] }
 
@@ -120,7 +125,7 @@ func (l *Ledger[P]) Lowest(key Key) (int32, bool) {
 // did not change, and for each pod on those that did.
 func (l *Ledger[P]) Sync(epoch int64, snapshot Snapshot[P]) Change {
 	if epoch != l.epoch {
-		l.epoch, l.nodes = epoch, nil
+		l.epoch, l.nodes, l.pods = epoch, nil, 0
 		l.totals, l.priorities = map[Key]placement.Usage{}, map[Key]map[int32]int64{}
 	}
 	change := l.follow(snapshot)
@@ -213,6 +218,9 @@ func (l *Ledger[P]) followNode(snapshot Snapshot[P], i int) {
 
 // add adds a pod to the totals.
 func (l *Ledger[P]) add(adds *Contribution) {
+	if adds.Counts {
+		l.pods++
+	}
 	adds.keys(func(key Key) {
 		l.totals[key] = l.totals[key].Add(adds.Requests)
 		if l.priorities[key] == nil {
@@ -224,6 +232,9 @@ func (l *Ledger[P]) add(adds *Contribution) {
 
 // subtract takes a pod out of the totals. Keys without pods are forgotten, so that the ledger does not grow with every group that ever was.
 func (l *Ledger[P]) subtract(adds *Contribution) {
+	if adds.Counts {
+		l.pods--
+	}
 	adds.keys(func(key Key) {
 		if l.priorities[key][adds.Priority]--; l.priorities[key][adds.Priority] == 0 {
 			delete(l.priorities[key], adds.Priority)

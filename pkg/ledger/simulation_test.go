@@ -30,6 +30,15 @@ func TestSimulation(t *testing.T) {
 				if diff := cmp.Diff(sim.recount(), l.totals); diff != "" {
 					t.Fatalf("step %d (-recount +ledger):\n%s", step, diff)
 				}
+				var pods int64
+				for key, usage := range l.totals {
+					if !key.Terminating {
+						pods += usage.Pods
+					}
+				}
+				if got, counts := l.Size(); int64(got) != pods || counts != len(l.totals) {
+					t.Fatalf("step %d: the size is %d pods in %d counts, want %d in %d", step, got, counts, pods, len(l.totals))
+				}
 			}
 		})
 	}

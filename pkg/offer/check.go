@@ -48,8 +48,8 @@ type Undecided struct {
 type Verdict struct {
 	// Why says in one sentence why the node does not take the pod, without moving numbers; empty when it does.
 	Why string
-	// Full is true when the node takes the pod once others have gone.
-	Full bool
+	// Full is true when the node takes the pod once others have gone, and SoldOut when it does once ECI has stock again.
+	Full, SoldOut bool
 }
 
 // Check tells whether the node takes the pod now.
@@ -65,7 +65,7 @@ func (n *Node) Check(c *Candidate, held *Held, now time.Time) Verdict {
 		return Verdict{Why: n.Zone + ": what ECI would accept has not been known for a while"}
 	}
 	if why := n.soldOut(c, held, now); why != "" {
-		return Verdict{Why: why}
+		return Verdict{Why: why, SoldOut: true}
 	}
 	return n.fit(c, held)
 }

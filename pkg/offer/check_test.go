@@ -129,7 +129,7 @@ func TestCheck(t *testing.T) {
 		},
 		"sold out": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 1)} },
-			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)", SoldOut: true},
 		},
 		"another specification is sold out": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("4-8Gi", "NoStock", 1)} },
@@ -143,7 +143,7 @@ func TestCheck(t *testing.T) {
 			edit: func(vn *v1alpha1.VirtualNode) {
 				vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 1), out("4-8Gi", "NotSold", 1)}
 			},
-			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)", SoldOut: true},
 		},
 		"one may try again": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
@@ -152,7 +152,7 @@ func TestCheck(t *testing.T) {
 		"one tries again": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
 			held: offer.Held{Undecided: map[string]offer.Undecided{"2-4Gi": {Pods: 1}}},
-			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)", SoldOut: true},
 		},
 		"one that was refused is decided": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
@@ -161,7 +161,7 @@ func TestCheck(t *testing.T) {
 		"one that was refused just now is not known of yet": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
 			held: offer.Held{Undecided: map[string]offer.Undecided{"2-4Gi": {Refused: in(-1).Time}}},
-			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)", SoldOut: true},
 		},
 		"no spot instances are left: others are": {
 			edit: func(vn *v1alpha1.VirtualNode) {
@@ -173,16 +173,16 @@ func TestCheck(t *testing.T) {
 			edit: func(vn *v1alpha1.VirtualNode) {
 				vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi (choosy)", "NoStock", 1)}
 			},
-			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (choosy) (NoStock)"},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (choosy) (NoStock)", SoldOut: true},
 		},
 		"nothing is left, for spot instances neither": {
 			pod:  wrappers.MakePod("p").Annotation("k8s.aliyun.com/eci-spot-strategy", "SpotAsPriceGo"),
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 1)} },
-			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)"},
+			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)", SoldOut: true},
 		},
 		"the zone is closed": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("*", "StockClose", 1)} },
-			want: offer.Verdict{Why: "cn-beijing-j: ECI refuses every pod (StockClose)"},
+			want: offer.Verdict{Why: "cn-beijing-j: ECI refuses every pod (StockClose)", SoldOut: true},
 		},
 		"money enough": { // 2-4Gi costs 0.504 an hour
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("1.008")) },

@@ -196,6 +196,9 @@ func (n *Node) Quota() (milliCPU int64, at time.Time, known bool) {
 	return n.quotaMilliCPU, n.quotaAt, !n.unobserved && !n.quotaAt.IsZero()
 }
 
+// FreshUntil returns until when pods are placed by what is known; zero when nothing is.
+func (n *Node) FreshUntil() time.Time { return n.freshUntil }
+
 // Reopens returns the next moment after now at which a stock-out lets a pod try again; zero when there is none.
 func (n *Node) Reopens(now time.Time) time.Time {
 	var next time.Time

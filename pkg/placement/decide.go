@@ -16,7 +16,7 @@ type View interface {
 	// Room tells whether a node of the unit can take the pod now.
 	Room(unit int) Room
 	// Closed returns why no virtual node of the unit takes the pod now, after Room has answered RoomClosed. It has no moving numbers.
-	Closed(unit int) string
+	Closed(unit int) (string, Passed)
 	// Barred returns why the pod can never be placed in the unit, in words that follow the unit's name; empty when it can.
 	Barred(unit int) string
 	// Since returns when the pod first failed in the unit (R6), in whole seconds. If the clock does not run, it is started, or the result is zero.
@@ -57,8 +57,9 @@ type Decision struct {
 }
 
 type verdict struct {
-	unit int
-	why  string
+	unit   int
+	why    string
+	passed Passed
 }
 
 // Decide picks the first unit that is not full (R4) and has a node with room (R5), as far as whenTryNextUnits allows (R6). requests is the pod's
@@ -70,11 +71,11 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 		if why := view.Barred(i); why != "" {
 			// Nothing that could happen in the unit would help the pod there: it goes on.
 			d.Outcome = Failed
-			d.add(i, why)
+			d.add(i, PassedBarred, why)
 			continue
 		}
 		why := p.fullWords(i, view.Usage(i), requests)
-		full := why != ""
+		full, passed := why != "", PassedFull
 		if !full {
 			room := view.Room(i)
 			if room == RoomYes {
@@ -82,13 +83,13 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 				return d
 			}
 			d.needsRoom = d.needsRoom || room != RoomUnfit
-			why = room.String()
+			why, passed = room.String(), room.passed()
 			if room == RoomClosed {
-				why = view.Closed(i)
+				why, passed = view.Closed(i)
 			}
 			if room == RoomLeaving {
 				d.Outcome, d.Unit, d.leaving = Waiting, i, true
-				d.add(i, why)
+				d.add(i, passed, why)
 				return d
 			}
 		}
@@ -97,14 +98,14 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 		}
 		d.passedFull = d.passedFull || full
 		if words, stops := d.stops(unit, view); stops {
-			d.add(i, why+words)
+			d.add(i, passed, why+words)
 			return d
 		}
 		wait := p.wait(unit, full, view, now)
 		if wait.words != "" {
 			why += ", " + wait.words
 		}
-		d.add(i, why)
+		d.add(i, passed, why)
 		if wait.stays {
 			d.Outcome, d.Unit, d.Until = Waiting, i, wait.until
 			return d
@@ -127,8 +128,8 @@ func (d *Decision) stops(unit *Unit, view View) (words string, stops bool) {
 	}
 }
 
-func (d *Decision) add(unit int, why string) {
-	d.verdicts = append(d.verdicts, verdict{unit: unit, why: why})
+func (d *Decision) add(unit int, passed Passed, why string) {
+	d.verdicts = append(d.verdicts, verdict{unit: unit, passed: passed, why: why})
 }
 
 // wait is what whenTryNextUnits says about a unit that cannot take a pod.
@@ -178,6 +179,14 @@ func (d *Decision) NeedsRoom() bool { return d.needsRoom }
 // PassedFull tells whether a full unit was in the pod's way, so that a slot that becomes free may help it.
 func (d *Decision) PassedFull() bool { return d.passedFull }
 
+// Passed tells why the unit before the one of a Placed decision was passed over; empty when it is the first.
+func (d *Decision) Passed() Passed {
+	if len(d.verdicts) == 0 {
+		return ""
+	}
+	return d.verdicts[len(d.verdicts)-1].passed
+}
+
 // Leaving tells whether the pod waits for one that has ended to leave a node, which is a matter of moments.
 func (d *Decision) Leaving() bool { return d.leaving }
 
@@ -224,7 +233,7 @@ func (p *Policy) HeldMessage(requests []int64, since func(unit int) time.Time) s
 		if begin := since(i); p.hasClock(&p.Units[i]) && !begin.IsZero() {
 			why += ", " + clockWords(waitedSince, begin, p.timeout)
 		}
-		d.add(i, why)
+		d.add(i, PassedFull, why)
 	}
 	return d.Message()
 }

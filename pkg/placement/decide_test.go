@@ -38,9 +38,10 @@ func at[T any](list []T, i int) (zero T) {
 func (v *fixedView) Usage(unit int) Usage       { return at(v.usage, unit) }
 func (v *fixedView) Terminating(unit int) int64 { return at(v.terminating, unit) }
 func (v *fixedView) Barred(unit int) string     { return at(v.barred, unit) }
-func (v *fixedView) Closed(unit int) string     { return at(v.closed, unit) }
 func (v *fixedView) Preempt(unit int) bool      { return at(v.preempt, unit) }
 func (v *fixedView) Nominated(unit int) bool    { return at(v.nominated, unit) }
+
+func (v *fixedView) Closed(unit int) (string, Passed) { return at(v.closed, unit), PassedSoldOut }
 
 func (v *fixedView) Room(unit int) Room {
 	v.asked = append(v.asked, unit)
@@ -71,39 +72,40 @@ func TestDecide(t *testing.T) {
 		wantUnit    int
 		wantMessage string
 		wantAsked   []int
+		wantPassed  Passed
 	}{
 		"the first unit takes the pod; the others are not looked at": {wantOutcome: Placed, wantAsked: []int{0}},
 		"a full unit is passed over without looking for room": {
 			view:        fixedView{usage: []Usage{{Pods: 2}}},
-			wantOutcome: Placed, wantUnit: 1, wantMessage: first + "full, max 2", wantAsked: []int{1},
+			wantOutcome: Placed, wantPassed: PassedFull, wantUnit: 1, wantMessage: first + "full, max 2", wantAsked: []int{1},
 		},
 		"one below max is not full": {view: fixedView{usage: []Usage{{Pods: 1}}}, wantOutcome: Placed, wantAsked: []int{0}},
 		"an edit has left more than max: full": {
 			view:        fixedView{usage: []Usage{{Pods: 9}}},
-			wantOutcome: Placed, wantUnit: 1, wantMessage: first + "full, max 2", wantAsked: []int{1},
+			wantOutcome: Placed, wantPassed: PassedFull, wantUnit: 1, wantMessage: first + "full, max 2", wantAsked: []int{1},
 		},
 		"maxResources would be passed by this pod": {
 			view:        fixedView{usage: []Usage{{Pods: 2}, {Pods: 1, Requests: []int64{2001, 0}}}},
-			wantOutcome: Placed, wantUnit: 2, wantAsked: []int{2},
+			wantOutcome: Placed, wantPassed: PassedFull, wantUnit: 2, wantAsked: []int{2},
 			wantMessage: first + "full, max 2; " + second + "full, maxResources cpu 4 leaves no room for the pod",
 		},
 		"maxResources is reached exactly": {
 			view:        fixedView{usage: []Usage{{Pods: 2}, {Pods: 1, Requests: []int64{2000, 7 << 30}}}},
-			wantOutcome: Placed, wantUnit: 1, wantMessage: first + "full, max 2", wantAsked: []int{1},
+			wantOutcome: Placed, wantPassed: PassedFull, wantUnit: 1, wantMessage: first + "full, max 2", wantAsked: []int{1},
 		},
 		"the second resource decides": {
 			view:        fixedView{usage: []Usage{{Pods: 2}, {Pods: 1, Requests: []int64{0, 7<<30 + 1}}}},
-			wantOutcome: Placed, wantUnit: 2, wantAsked: []int{2},
+			wantOutcome: Placed, wantPassed: PassedFull, wantUnit: 2, wantAsked: []int{2},
 			wantMessage: first + "full, max 2; " + second + "full, maxResources memory 8Gi leaves no room for the pod",
 		},
 		"a unit without room is passed over": {
 			view:        fixedView{room: []Room{RoomNone, RoomNoNodes}},
-			wantOutcome: Placed, wantUnit: 2, wantAsked: []int{0, 1, 2},
+			wantOutcome: Placed, wantPassed: PassedNoNodes, wantUnit: 2, wantAsked: []int{0, 1, 2},
 			wantMessage: first + "no node has room for the pod; " + second + "no node is in this unit",
 		},
 		"a unit that the pod may not enter is passed over": {
 			view:        fixedView{barred: []string{"its podLabels would give the pod to ResourcePolicy q"}},
-			wantOutcome: Placed, wantUnit: 1, wantAsked: []int{1}, wantMessage: first + "its podLabels would give the pod to ResourcePolicy q",
+			wantOutcome: Placed, wantPassed: PassedBarred, wantUnit: 1, wantAsked: []int{1}, wantMessage: first + "its podLabels would give the pod to ResourcePolicy q",
 		},
 		"no unit takes the pod": {
 			view:        fixedView{room: []Room{RoomNone, RoomRefused, RoomUnfit}},
@@ -114,6 +116,11 @@ func TestDecide(t *testing.T) {
 			view:        fixedView{room: []Room{RoomNone, RoomNone, RoomClosed}, closed: []string{"", "", "cn-beijing-j: out of stock for 2-4Gi (NoStock)"}},
 			wantOutcome: Failed, wantUnit: -1, wantAsked: []int{0, 1, 2},
 			wantMessage: first + "no node has room for the pod; " + second + "no node has room for the pod; unit 2 (eci): cn-beijing-j: out of stock for 2-4Gi (NoStock)",
+		},
+		"ECI has none, and a unit behind it has room": {
+			view:        fixedView{room: []Room{RoomNone, RoomClosed}, closed: []string{"", "sold out"}},
+			wantOutcome: Placed, wantPassed: PassedSoldOut, wantUnit: 2, wantAsked: []int{0, 1, 2},
+			wantMessage: first + "no node has room for the pod; " + second + "sold out",
 		},
 		"the victims of the pod have still to end": {
 			view:        fixedView{room: []Room{RoomNone}, nominated: []bool{true}},
@@ -133,6 +140,9 @@ func TestDecide(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.wantAsked, tc.view.asked); diff != "" {
 				t.Errorf("units whose room was looked for (-want +got):\n%s", diff)
+			}
+			if got.Passed() != tc.wantPassed && tc.wantOutcome == Placed {
+				t.Errorf("the unit before was passed over because %q, want %q", got.Passed(), tc.wantPassed)
 			}
 		})
 	}
@@ -273,5 +283,15 @@ func TestBarredIsNeverWaitedFor(t *testing.T) {
 				t.Errorf("outcome %v in unit %d, want %v in unit 1: %s", d.Outcome, d.Unit, Placed, d.Message())
 			}
 		})
+	}
+}
+
+func TestWhyAUnitWithThisRoomIsPassed(t *testing.T) {
+	for room, want := range map[Room]Passed{
+		RoomNoNodes: PassedNoNodes, RoomNone: PassedNoRoom, RoomComing: PassedNotReady, RoomRefused: PassedNodesClosed, RoomUnfit: PassedFilters,
+	} {
+		if got := room.passed(); got != want {
+			t.Errorf("%s: %q, want %q", room, got, want)
+		}
 	}
 }

@@ -31,6 +31,15 @@ type namespacePolicies struct {
 // NewPolicies returns a value without policies.
 func NewPolicies() *Policies { return &Policies{} }
 
+// Len returns how many policies there are.
+func (p *Policies) Len() int {
+	total := 0
+	for _, n := range p.byNamespace {
+		total += len(n.ranked)
+	}
+	return total
+}
+
 // WithNamespace returns a copy in which the namespace has exactly these policies.
 func (p *Policies) WithNamespace(namespace string, policies []*Policy) *Policies {
 	next := &Policies{Epoch: p.Epoch + 1, byNamespace: maps.Clone(p.byNamespace)}

@@ -21,6 +21,8 @@ type admission struct {
 	// waits tells whether a pod still waits, by the informer's store, which is changed before any handler runs: the end of a pod that a ticket is given
 	// to is therefore seen either here or by forget.
 	waits func(pod *corev1.Pod) bool
+	// holdEnded is told how long a hold was. It is called with the lock, and must not ask.
+	holdEnded func(held time.Duration)
 	// soon runs a function in another goroutine, which does not have the lock of the queue.
 	soon func(func())
 

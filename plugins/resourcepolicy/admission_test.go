@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -14,6 +15,7 @@ func testAdmission() (*admission, *placement.Policy) {
 	a.waits = func(*corev1.Pod) bool { return true }
 	a.wake, a.held = func([]*corev1.Pod) {}, func([]*corev1.Pod) {}
 	a.soon = func(f func()) { f() }
+	a.holdEnded = func(time.Duration) {}
 	return a, placement.Compile(wrappers.MakePolicy("p").GroupBy("version").Unit(wrappers.ECS().Max(1)).Obj())
 }
 

@@ -14,6 +14,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
@@ -29,6 +30,10 @@ func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *
 		pl.inflight.place(placed{unit: s.unit.ID, node: nodeName, pod: &assumed, annotations: s.unit.Annotations()})
 		pl.admission.placed(s.policy, s.view.group, pod, s.unit.Index)
 		pl.admission.filled(s.policy, s.view.group, s.unit.Index, s.usage.Add(s.view.requests))
+		decided(metrics.OutcomePlaced, s.unit)
+		if s.unit.Index > 0 {
+			metrics.Spilled(s.unit.Index, s.unit.Nodes.Virtual, string(s.passed))
+		}
 	}
 	return nil
 }
@@ -40,6 +45,7 @@ func (pl *ResourcePolicy) Unreserve(_ context.Context, state fwk.CycleState, pod
 	if s == nil {
 		return
 	}
+	decided(metrics.OutcomeUndone, s.unit)
 	pl.inflight.undo(pod.UID)
 	pl.admission.leave(pod.UID)
 	pl.fresh.undo(pl.podLister, pod, nodeName)

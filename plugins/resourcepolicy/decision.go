@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/offer"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
@@ -24,6 +26,8 @@ type cycleState struct {
 	now  time.Time
 	// outcome is what PreFilter decided.
 	outcome placement.Outcome
+	// passed is why the unit before that of a Placed outcome was passed over; empty when it is the first.
+	passed placement.Passed
 	// unit is where the pod is placed in this cycle, or where preemption is being tried; nil when no unit can take it.
 	unit *placement.Unit
 	// nodes are the nodes of the unit.
@@ -75,7 +79,13 @@ type view struct {
 	walk walk
 	// askings are what the pod asks of ECI in each virtual unit, and closed why the virtual nodes there do not take it.
 	askings map[int]*virtualnode.Asking
-	closed  map[int]string
+	closed  map[int]closure
+}
+
+// closure is why the virtual nodes of a unit do not take a pod.
+type closure struct {
+	why    string
+	passed placement.Passed
 }
 
 var _ placement.View = &view{}
@@ -119,9 +129,9 @@ func (v *view) roomOn(unit *placement.Unit, nodes *members) placement.Room {
 		return v.candidate.room(nodes, v.pl.index.nodes)
 	}
 	asking := v.asking(unit)
-	room, reasons := v.candidate.virtualRoom(nodes, v.pl.index.nodes, func(node string) (string, bool) { return v.pl.offers.Takes(asking, node) })
-	if len(reasons) > 0 {
-		v.closed[unit.Index] = virtualnode.Reasons(reasons)
+	room, refusals := v.candidate.virtualRoom(nodes, v.pl.index.nodes, func(node string) (offer.Verdict, bool) { return v.pl.offers.Takes(asking, node) })
+	if len(refusals) > 0 {
+		v.closed[unit.Index] = newClosure(refusals)
 	}
 	return room
 }
@@ -145,7 +155,7 @@ func (v *view) refusedByECI() *virtualnode.Asking {
 		return v.walk.refused
 	}
 	for unit, asking := range v.askings {
-		if v.closed[unit] != "" || asking.Never() != "" {
+		if v.closed[unit].why != "" || asking.Never() != "" {
 			return asking
 		}
 	}
@@ -153,7 +163,22 @@ func (v *view) refusedByECI() *virtualnode.Asking {
 }
 
 // Closed tells why the virtual nodes of the unit do not take the pod.
-func (v *view) Closed(unit int) string { return v.closed[unit] }
+func (v *view) Closed(unit int) (string, placement.Passed) {
+	closed := v.closed[unit]
+	return closed.why, closed.passed
+}
+
+// newClosure returns why no node takes the pod. What would help first is what counts: others that go, then stock.
+func newClosure(refusals []offer.Verdict) closure {
+	c := closure{why: virtualnode.Reasons(refusals), passed: placement.PassedECIUnknown}
+	switch {
+	case slices.ContainsFunc(refusals, func(v offer.Verdict) bool { return v.Full }):
+		c.passed = placement.PassedECIFull
+	case slices.ContainsFunc(refusals, func(v offer.Verdict) bool { return v.SoldOut }):
+		c.passed = placement.PassedSoldOut
+	}
+	return c
+}
 
 // Barred tells what keeps the pod out of the unit for ever: ECI cannot run it; or the labels that the unit would write on it would give it to another
 // policy (R1), or take it from its owner, which would make another pod in its place, and another, and another.

@@ -133,7 +133,7 @@ func (a *admission) leave(pod types.UID) {
 // remove drops a pod from its group, and passes on what it had there. The caller has the lock, and may have that of the queue.
 func (a *admission) remove(key groupKey, pod types.UID) {
 	delete(a.members, pod)
-	delete(a.heldAt, pod)
+	a.noteHeld(pod, false)
 	g := a.groups[key]
 	delete(g.pods, pod)
 	a.passOn(g, g.tickets.Fail(pod))
@@ -182,7 +182,7 @@ func (a *admission) group(policy *placement.Policy, groupName string) *group {
 		blocked = g.blocked
 		for pod := range g.pods {
 			delete(a.members, pod)
-			delete(a.heldAt, pod)
+			a.noteHeld(pod, false)
 		}
 	}
 	g = &group{policy: policy, pods: map[types.UID]*corev1.Pod{}, blocked: blocked}
@@ -208,9 +208,12 @@ func (a *admission) podsOf(g *group, moves ledger.Moves) (free, held []*corev1.P
 
 // noteHeld notes since when a pod is held, if it is. The caller has the lock.
 func (a *admission) noteHeld(pod types.UID, held bool) {
-	if !held {
-		delete(a.heldAt, pod)
-	} else if _, noted := a.heldAt[pod]; !noted {
+	since, noted := a.heldAt[pod]
+	switch {
+	case held && !noted:
 		a.heldAt[pod] = time.Now()
+	case !held && noted:
+		delete(a.heldAt, pod)
+		a.holdEnded(time.Since(since))
 	}
 }

@@ -70,7 +70,7 @@ func TestChurnLeavesNothingBehind(t *testing.T) {
 	r.pl.podDeleted(wrappers.MakePod("probe").Label("app", "web").Obj())
 	f, a := r.pl.inflight, r.pl.admission
 	for what, n := range map[string]int{
-		"placed": len(f.placed), "walks": len(f.walks), "clocks": len(f.clocks), "nominations": len(f.nominations), "told": len(f.told),
+		"placed": len(f.placed), "walks": len(f.walks), "clocks": len(f.clocks), "nominations": len(f.nominations), "told": len(f.told), "waiting": len(f.waiting),
 		"undecided": len(f.undecided), "whole": len(f.whole), "fresh": len(r.pl.fresh.pods), "walkers": len(r.pl.walkers),
 		"groups": len(a.groups), "members": len(a.members), "heldAt": len(a.heldAt), "blockedIn": len(a.blockedIn),
 	} {

@@ -34,6 +34,8 @@ type inflight struct {
 	clocks map[types.UID]map[string]time.Time
 	// nominations are the slots of pods that have preempted others and wait for them to end (R8).
 	nominations map[types.UID]nomination
+	// waiting are the pods that wait in a unit.
+	waiting map[types.UID]unitWait
 	// told are the held pods that have had their event.
 	told map[types.UID]bool
 	// whole are the units of which a pod is to see every node, by ID: no node of a sample passed all filters.
@@ -68,7 +70,7 @@ func newInflight(waits func(*corev1.Pod) bool) *inflight {
 	return &inflight{
 		waits:  waits,
 		placed: map[types.UID]placed{}, walks: map[types.UID]walk{}, clocks: map[types.UID]map[string]time.Time{},
-		nominations: map[types.UID]nomination{}, told: map[types.UID]bool{}, undecided: map[types.UID]bool{}, whole: map[types.UID]map[string]bool{},
+		nominations: map[types.UID]nomination{}, told: map[types.UID]bool{}, undecided: map[types.UID]bool{}, waiting: map[types.UID]unitWait{}, whole: map[types.UID]map[string]bool{},
 	}
 }
 
@@ -77,6 +79,7 @@ func (f *inflight) place(p placed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.nominations, p.pod.UID)
+	f.endWait(p.pod.UID, p.unit)
 	if f.waits(p.pod) {
 		f.placed[p.pod.UID] = p
 	}
@@ -229,6 +232,7 @@ func (f *inflight) isUndecided(pod types.UID) bool {
 func (f *inflight) forgetWaiting(pod types.UID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.endWait(pod, "")
 	delete(f.walks, pod)
 	delete(f.clocks, pod)
 	delete(f.nominations, pod)

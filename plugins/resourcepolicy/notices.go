@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 )
 
 const (
@@ -84,6 +85,7 @@ func (n *notices) give(ctx context.Context, pl *ResourcePolicy, key types.Namesp
 	}
 	message := held.message(pl, pod)
 	if !pl.inflight.setTold(pod.UID, true) {
+		metrics.Decided(metrics.OutcomeHeld, metrics.NoUnit, false)
 		note := message
 		if len(note) > maxNote {
 			note = note[:maxNote-3] + "..."

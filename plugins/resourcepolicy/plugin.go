@@ -4,7 +4,7 @@
 //   - filter.go holds the pod to that unit.
 //   - postfilter.go moves the pod on when no node of the unit passes the other plugins' filters; preempt.go makes room by preemption.
 //   - bind.go binds the pod, with the placement written on it by the same call (R9).
-//   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; notices.go tells users.
+//   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; notices.go tells users; metrics.go counts.
 //   - hints.go, watch.go and timers.go wake pods that were refused.
 //   - source.go is where the policies come from; decision.go, room.go, sample.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's
 //     snapshot; inflight.go and nominations.go are what the plugin remembers.
@@ -28,6 +28,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
@@ -133,6 +134,7 @@ func (s *Set) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk
 	go pl.wakeWhenSynced(ctx)
 	go pl.timers.run(ctx, pl.wakeByName)
 	go pl.notices.run(ctx, pl)
+	metrics.ReadScheduler(pl.state)
 	return pl, nil
 }
 
@@ -150,6 +152,7 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 			pl.notices.add(pod)
 		}
 	}
+	pl.admission.holdEnded = pl.holdEnded
 	pl.timers, pl.notices = newTimers(), newNotices()
 	pl.offers.As = pl.inflight.asPlaced
 	pl.admission.soon = func(f func()) { pl.later(0, f) }

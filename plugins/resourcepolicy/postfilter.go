@@ -10,6 +10,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
@@ -29,6 +30,9 @@ func (pl *ResourcePolicy) PostFilter(
 	}
 	if s.view == nil || refusedBefore(statuses) {
 		// The policy cannot place the pod at all, or another plugin has refused it whatever the unit.
+		if s.view != nil {
+			metrics.Decided(metrics.OutcomeOther, metrics.NoUnit, false)
+		}
 		pl.admission.leave(pod.UID)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
@@ -73,6 +77,7 @@ func refusedBefore(statuses fwk.NodeToStatusReader) bool {
 func (pl *ResourcePolicy) goOn(ctx context.Context, s *cycleState, pod *corev1.Pod, decision *placement.Decision) (*fwk.PostFilterResult, *fwk.Status) {
 	logger := klog.FromContext(ctx)
 	logger.V(4).Info("Moving pod on to the next unit", "pod", klog.KObj(pod), "unit", s.policy.Units[decision.Unit].ID)
+	decided(metrics.OutcomeRetrying, &s.policy.Units[decision.Unit])
 	pl.inflight.keepWalk(pod.UID, s.view.walk)
 	pl.admission.ended(s.policy, s.view.group, pod, decision)
 	// While the pod is in its cycle, Activate can only make it follow after its backoff. The start of the next cycle activates it again.
@@ -146,6 +151,7 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 		pl.timers.wake(s.view.pod, decision.Until)
 	}
 	pl.admission.ended(s.policy, s.view.group, s.view.pod, decision)
+	pl.note(s, decision)
 	if !s.policy.CanHold() {
 		return
 	}
@@ -159,6 +165,24 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 	default:
 		pl.admission.leave(s.view.pod.UID)
 	}
+}
+
+// note counts the attempt of a pod that was not placed. That it is held is counted when its user is told.
+func (pl *ResourcePolicy) note(s *cycleState, decision *placement.Decision) {
+	switch decision.Outcome {
+	case placement.Waiting:
+		pl.noteWait(s, decision.Unit)
+		return
+	case placement.Failed:
+		metrics.Decided(metrics.OutcomeFailed, metrics.NoUnit, false)
+	}
+	pl.inflight.stopWait(s.view.pod.UID)
+}
+
+// noteWait counts an attempt that ends in a wait.
+func (pl *ResourcePolicy) noteWait(s *cycleState, unit int) {
+	decided(metrics.OutcomeWaiting, &s.policy.Units[unit])
+	pl.inflight.beginWait(s.view.pod, s.policy.Units[unit].ID)
 }
 
 // on returns the walk as one that can be added to.

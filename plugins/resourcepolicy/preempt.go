@@ -17,6 +17,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
@@ -108,6 +109,7 @@ func (pl *ResourcePolicy) preemptIn(
 		slot.node, slot.victims = result.NominatedNodeName, pl.preemption.selection.take(result.NominatedNodeName)
 		pl.inflight.nominate(slot)
 		pl.admission.keep(s.policy, s.view.group, pod)
+		decided(metrics.OutcomePreempting, s.unit)
 		klog.FromContext(ctx).V(3).Info("Preempting for pod", "pod", klog.KObj(pod), "unit", s.unit.ID, "node", slot.node)
 		return result, status
 	case status.Code() == fwk.Error:
@@ -115,6 +117,7 @@ func (pl *ResourcePolicy) preemptIn(
 		return nil, status
 	case result == nil:
 		// Pods that this one preempted before have still to end.
+		pl.noteWait(s, unit)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, status.Message())
 	default:
 		return nil, nil

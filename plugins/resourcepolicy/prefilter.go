@@ -9,6 +9,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
@@ -31,11 +32,11 @@ func (pl *ResourcePolicy) PreFilter(
 	s := &cycleState{policy: policy, now: time.Now(), outcome: placement.Failed}
 	state.Write(stateKey, s)
 	if policy.Refusal != "" {
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, policy.Refusal)
+		return refuse(policy.Refusal)
 	}
 	group, err := policy.Group(pod.Labels)
 	if err != nil {
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, err.Error())
+		return refuse(err.Error())
 	}
 	version := pl.admission.begin(policy, group, pod)
 	pl.follow(state, policies, nodes)
@@ -48,9 +49,17 @@ func (pl *ResourcePolicy) PreFilter(
 		s.view.walk.unfit = nil
 		decision = s.decide()
 	}
-	s.outcome = decision.Outcome
+	s.outcome, s.passed = decision.Outcome, decision.Passed()
 	pl.syncAdmission(s, version)
-	return pl.answer(state, s, &decision)
+	result, status := pl.answer(state, s, &decision)
+	metrics.DecisionTook(time.Since(s.now))
+	return result, status
+}
+
+// refuse answers for a pod that its policy cannot place at all.
+func refuse(why string) (*fwk.PreFilterResult, *fwk.Status) {
+	metrics.Decided(metrics.OutcomeRefused, metrics.NoUnit, false)
+	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why)
 }
 
 // answer tells the framework what was decided.
@@ -107,7 +116,7 @@ func (pl *ResourcePolicy) newView(
 	return &view{
 		pl: pl, policies: policies, policy: policy, pod: pod, group: group, requests: vector(policy, pod),
 		candidate: newCandidate(klog.FromContext(ctx), pod, pl.comesFromElsewhere), walk: pl.inflight.takeWalk(pod.UID), started: time.Now().Truncate(time.Second),
-		askings: map[int]*virtualnode.Asking{}, closed: map[int]string{},
+		askings: map[int]*virtualnode.Asking{}, closed: map[int]closure{},
 	}
 }
 
@@ -135,6 +144,7 @@ func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Polic
 		seen: pl.index.seen,
 	})
 	pl.index.follow(policies.Epoch, nodes, change)
+	metrics.SetLedger(pl.counts.Size())
 	pl.offers.Follow(state)
 }
 
@@ -146,6 +156,7 @@ func (pl *ResourcePolicy) letGo() {
 	pl.departed.remember(pl.index.nodes)
 	pl.counts, pl.index = ledger.New[shownPod](), newNodeIndex()
 	pl.fresh.nodes, pl.fresh.places = nil, nil
+	metrics.SetLedger(pl.counts.Size())
 }
 
 // syncAdmission tells the counts of the pod's group to the tickets (R7). The slots of pods that have preempted others are not among them: such a pod

@@ -11,6 +11,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/apis/quantity"
+	"github.com/spillway-k8s/spillway/pkg/offer"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
@@ -91,24 +92,24 @@ func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
 	return placement.RoomNone
 }
 
-// virtualRoom searches virtual nodes, of which there are few, for one that could take the pod. takes tells what ECI says of a node; the reasons are those
+// virtualRoom searches virtual nodes, of which there are few, for one that could take the pod. takes tells what ECI says of a node; the refusals are those
 // of the nodes that it wants and where ECI refuses it.
-func (c *candidate) virtualRoom(m *members, nodes []fwk.NodeInfo, takes func(node string) (why string, ok bool)) (placement.Room, []string) {
+func (c *candidate) virtualRoom(m *members, nodes []fwk.NodeInfo, takes func(node string) (offer.Verdict, bool)) (placement.Room, []offer.Verdict) {
 	if len(m.positions) == 0 {
 		return placement.RoomNoNodes, nil
 	}
 	room, coming := placement.RoomNone, false
-	var reasons []string
+	var refusals []offer.Verdict
 	for _, at := range m.positions {
 		info := nodes[at]
 		if !c.matches(info.Node()) {
 			room = max(room, placement.RoomRefused)
 			continue
 		}
-		why, taken := takes(info.Node().Name)
+		verdict, taken := takes(info.Node().Name)
 		switch {
 		case !taken:
-			reasons = append(reasons, why)
+			refusals = append(refusals, verdict)
 		case !c.request.fits(info):
 		case c.allowedOn(info.Node(), true):
 			return placement.RoomYes, nil
@@ -121,10 +122,10 @@ func (c *candidate) virtualRoom(m *members, nodes []fwk.NodeInfo, takes func(nod
 	switch {
 	case coming:
 		room = placement.RoomComing
-	case len(reasons) > 0:
+	case len(refusals) > 0:
 		room = placement.RoomClosed
 	}
-	return room, reasons
+	return room, refusals
 }
 
 // matches tells whether the labels of the node are those that the pod wants.

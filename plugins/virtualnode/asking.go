@@ -69,9 +69,9 @@ func (a *Asking) candidate(region string) *offer.Candidate {
 func (a *Asking) Never() string { return a.candidate("").Never() }
 
 // Takes tells whether the node takes the pod, or why not. A node that no VirtualNode describes takes it.
-func (o *Offers) Takes(a *Asking, node string) (why string, takes bool) {
+func (o *Offers) Takes(a *Asking, node string) (offer.Verdict, bool) {
 	verdict, described := o.check(a, node, nil)
-	return verdict.Why, !described || verdict.Why == ""
+	return verdict, !described || verdict.Why == ""
 }
 
 // Describes tells whether a VirtualNode describes the node.
@@ -91,8 +91,13 @@ func (a *Asking) wasRefused() bool {
 }
 
 // Reasons joins the reasons of several nodes to one, in an order that does not depend on theirs (R12).
-func Reasons(reasons []string) string {
-	distinct := slices.Compact(slices.Sorted(slices.Values(reasons)))
+func Reasons(refusals []offer.Verdict) string {
+	var reasons []string
+	for _, refusal := range refusals {
+		reasons = append(reasons, refusal.Why)
+	}
+	slices.Sort(reasons)
+	distinct := slices.Compact(reasons)
 	if len(distinct) > mostReasons {
 		rest := len(distinct) - mostReasons
 		distinct = append(distinct[:mostReasons:mostReasons], fmt.Sprintf("and so on for %d more", rest))

@@ -78,6 +78,15 @@ func (o *Offers) current() *catalog {
 	return c
 }
 
+// freshness returns until when the capacity of each virtual node is taken for known, by the name of the Node.
+func (o *Offers) freshness() *map[string]time.Time {
+	fresh := map[string]time.Time{}
+	for name, node := range o.current().nodes {
+		fresh[name] = node.FreshUntil()
+	}
+	return &fresh
+}
+
 // rebuild publishes what the VirtualNodes say now. It returns true when one offers more than before.
 func (o *Offers) rebuild(now time.Time) bool {
 	o.building.Lock()

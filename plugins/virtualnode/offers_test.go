@@ -92,8 +92,8 @@ func TestAnnotationsOfTheUnit(t *testing.T) {
 	state := framework.NewCycleState()
 	w.pl.offers.Follow(state)
 	next := wrappers.MakePod("next").Request("cpu", "1")
-	if why, takes := w.pl.offers.Takes(w.pl.offers.Ask(next.Obj(), annotations), nodeJ); !takes {
-		t.Errorf("two pods of 4-8Gi do not fit in 8 vCPU: %s", why)
+	if verdict, takes := w.pl.offers.Takes(w.pl.offers.Ask(next.Obj(), annotations), nodeJ); !takes {
+		t.Errorf("two pods of 4-8Gi do not fit in 8 vCPU: %s", verdict.Why)
 	}
 	if _, takes := w.pl.offers.Takes(w.pl.offers.Ask(next.Obj(), map[string]string{ecispec.AnnotationUseSpecs: "8-16Gi"}), nodeJ); takes {
 		t.Error("4-8Gi and 8-16Gi fit in 8 vCPU")

@@ -19,6 +19,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/plugins/crd"
 )
 
@@ -58,6 +59,7 @@ func (o *Offers) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (
 		if err := o.watch(informer, handle.SharedInformerFactory().Core().V1().Pods().Informer()); err != nil {
 			return nil, err
 		}
+		metrics.ReadFreshness(o.freshness)
 	}
 	return &VirtualNode{offers: o}, nil
 }

@@ -190,6 +190,34 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 		Expect(vnStatus(vn).Price).To(Equal(&eciv1alpha1.Price{Currency: "CNY", CPUPerHour: "0.1764", MemoryPerHour: "0.022068"}))
 	})
 
+	It("is not passed by several policies together, whatever they write on their pods", func() {
+		createZone(wrappers.MakeZone(zoneJ).MaxSpend("0.9"))
+		worlds := []*harness.World{harness.NewWorld(), harness.NewWorld()}
+		for _, w := range worlds {
+			// The specification that ECI is said to have used, and an instance of somebody else.
+			w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI().PodAnnotation(ecispec.AnnotationInstanceSpec, "0.25-0.5Gi").
+				PodAnnotation(eciv1alpha1.AnnotationInstanceID, "eci-not-mine")))
+		}
+		for range 3 {
+			for _, w := range worlds {
+				w.Create(w.Pod().Request("memory", "4Gi"))
+			}
+		}
+		placed := func() int {
+			count := 0
+			for _, w := range worlds {
+				count += w.Count()[""]
+			}
+			return count
+		}
+		Eventually(placed).Should(Equal(2))
+		for _, w := range worlds {
+			last := w.Create(w.Pod().Request("memory", "4Gi"))
+			w.WaitsWith(last, "unit 0 (eci): cn-beijing-j: spec.maxSpendPerHour leaves no room for 2-4Gi")
+		}
+		Expect(placed()).To(Equal(2))
+	})
+
 	It("does not contain what ECI cannot run, which stays eligible for ECS", func() {
 		createZone(wrappers.MakeZone(zoneJ))
 		begin()

@@ -25,7 +25,7 @@ var _ = Describe("podLabels, podAnnotations and node expressions (R2, R3, R9)", 
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").PodLabel("tier", "gold").PodAnnotation("note", "new")).Unit(w.ECI()))
 		pod := w.Create(w.Pod().Label("tier", "silver").Annotation("note", "old"))
 		Expect(w.UnitOf(pod)).To(Equal("first"))
-		Expect(pod.Labels).To(HaveKeyWithValue("tier", "gold"))
+		w.HasLabel(pod, "tier", "gold")
 		Expect(pod.Annotations).To(HaveKeyWithValue("note", "new"))
 	})
 
@@ -40,13 +40,11 @@ var _ = Describe("podLabels, podAnnotations and node expressions (R2, R3, R9)", 
 
 	It("two units with the same nodes and other podLabels are two units", func() {
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").PodLabel("tier", "gold").Max(1)).Unit(w.ECS("first").PodLabel("tier", "silver").Max(1)).Unit(w.ECI()))
-		tiers := []string{}
-		for range 3 {
+		for _, tier := range []string{"gold", "silver", ""} {
 			pod := w.Create(w.Pod())
 			w.UnitOf(pod)
-			tiers = append(tiers, pod.Labels["tier"])
+			w.HasLabel(pod, "tier", tier)
 		}
-		Expect(tiers).To(Equal([]string{"gold", "silver", ""}))
 	})
 
 	It("a unit whose podLabels would give the pod to another policy is passed over, and the status says so", func() {

@@ -65,7 +65,7 @@ func (c *cluster) startController(bin, kubeconfig string) (*controller, error) {
 		return nil, fmt.Errorf("opening the log of the controller: %w", err)
 	}
 	cmd := exec.Command(filepath.Join(bin, "spillway-controller"), "--kubeconfig="+kubeconfig, "--eci-endpoint="+c.eci.URL,
-		"--metrics-bind-address="+metrics, "--health-probe-bind-address="+probes, "--pprof-bind-address="+profiles)
+		"--metrics-bind-address="+metrics, "--metrics-secure=false", "--metrics-auth=false", "--health-probe-bind-address="+probes, "--pprof-bind-address="+profiles)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := &controller{done: make(chan struct{}), metrics: "http://" + metrics + "/metrics", profiles: "http://" + profiles + "/debug/pprof/"}

@@ -161,7 +161,8 @@ var _ = Describe("whenTryNextUnits", func() {
 			w.Policy(policy(v1alpha1.TryNextTimeoutOrExceedMax, wrappers.ACS().On("unit", "acs").Max(9)))
 			pod := w.Create(w.Pod())
 			Expect(w.UnitOf(pod)).To(Equal("acs"))
-			Expect(pod.Labels).To(And(HaveKeyWithValue(v1alpha1.LabelComputeClass, "general-purpose"), HaveKeyWithValue(v1alpha1.LabelComputeQoS, "default")))
+			w.HasLabel(pod, v1alpha1.LabelComputeClass, "general-purpose")
+			w.HasLabel(pod, v1alpha1.LabelComputeQoS, "default")
 			Expect(w.Place(w.Pod())).To(Equal("eci"))
 		})
 		It("the clock survives a restart of the scheduler, and the wait ends by it", func() {

@@ -8,6 +8,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/client-go/discovery"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -57,6 +59,21 @@ func StartScheduler() *SchedulerProcess {
 func (p *SchedulerProcess) Stop() {
 	p.cancel()
 	<-p.done
+}
+
+// emulate makes the scheduler act as the version of the API server, as the chart does with the flag --emulated-version. The version is one of the process:
+// it is set once, before anything asks for a feature.
+func emulate() {
+	GinkgoHelper()
+	server, err := discovery.NewDiscoveryClientForConfigOrDie(RestConfig).ServerVersion()
+	Expect(err).NotTo(HaveOccurred())
+	full, err := version.ParseGeneric(server.GitVersion)
+	Expect(err).NotTo(HaveOccurred())
+	Version = version.MajorMinor(full.Major(), full.Minor())
+	o := options.NewOptions()
+	Expect(o.Flags.FlagSet("feature gate").Set("emulated-version", Version.String())).To(Succeed())
+	Expect(o.ComponentGlobalsRegistry.Set()).To(Succeed())
+	Expect(o.ComponentGlobalsRegistry.Validate()).To(BeEmpty())
 }
 
 // writeSchedulerConfig writes the installed configuration with the address of the test's API server and without leader election.

@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -44,6 +45,8 @@ var (
 	API client.Client
 	// RestConfig is how to reach it.
 	RestConfig *rest.Config
+	// Version is the minor version of the API server, such as 1.34.
+	Version *version.Version
 	// Scheduler is the scheduler under test.
 	Scheduler *SchedulerProcess
 	// root is the path of the repository.
@@ -76,6 +79,7 @@ func Start(repository string) {
 	RestConfig, err = environment.Start()
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(environment.Stop)
+	emulate()
 
 	options, err := controllers.ManagerOptions()
 	Expect(err).NotTo(HaveOccurred())

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -211,6 +212,17 @@ func (w *World) Get(pod *corev1.Pod) *corev1.Pod {
 	GinkgoHelper()
 	Expect(API.Get(context.Background(), KeyOf(pod), pod)).To(Succeed())
 	return pod
+}
+
+// HasLabel expects a bound pod to have a label of its unit; an empty value stands for none. The label comes with the Binding; but API servers of 1.34 do not
+// copy the labels of a Binding (PodTopologyLabelsAdmission is off there by default), and the controller writes them a moment later.
+func (w *World) HasLabel(pod *corev1.Pod, key, value string) {
+	GinkgoHelper()
+	if Version.AtLeast(version.MajorMinor(1, 35)) {
+		Expect(pod.Labels[key]).To(Equal(value))
+		return
+	}
+	Eventually(func() string { return w.Get(pod).Labels[key] }).Should(Equal(value))
 }
 
 // Terminate makes a pod terminate, which it does until it is removed: there is no kubelet that ends it.
