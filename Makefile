@@ -14,7 +14,7 @@ help: ## Show this help.
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: $(addprefix $(BIN)/,$(SPILLWAY)) ## Build Spillway's binaries into bin/.
+build: $(addprefix $(BIN)/,$(SPILLWAY) kubectl-spillway) ## Build Spillway's binaries into bin/.
 
 .PHONY: cluster-up
 cluster-up: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) eci-provider local-cluster) ## Start an empty local cluster with Spillway; it runs until cluster-down.

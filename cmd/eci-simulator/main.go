@@ -14,11 +14,17 @@ import (
 	"time"
 
 	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/pkg/version"
 )
 
 func main() {
 	address := flag.String("listen", "127.0.0.1:8080", "address to serve on; it must be a loopback address, because the admin API has no authentication")
+	printVersion := flag.Bool("version", false, "print the version of Spillway and exit")
 	flag.Parse()
+	if *printVersion {
+		fmt.Println(version.Get())
+		return
+	}
 	if err := run(*address); err != nil {
 		fmt.Fprintln(os.Stderr, "eci-simulator:", err)
 		os.Exit(1)

@@ -15,6 +15,7 @@ import (
 	schedulingv1alpha1 "github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/config"
 	"github.com/spillway-k8s/spillway/pkg/preflight"
+	"github.com/spillway-k8s/spillway/pkg/version"
 	"github.com/spillway-k8s/spillway/plugins"
 )
 
@@ -41,6 +42,7 @@ func checked(factory plugins.Factory, once *sync.Once) plugins.Factory {
 }
 
 func check(ctx context.Context, handle fwk.Handle) error {
+	klog.FromContext(ctx).Info("Starting spillway-scheduler", "version", version.Get().String())
 	access, err := preflight.AccessOf(config.SchedulerRole, "spillway-scheduler")
 	if err != nil {
 		return fmt.Errorf("reading the role of the scheduler: %w", err)

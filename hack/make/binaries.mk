@@ -30,16 +30,21 @@ $(BIN)/kwok: hack/tools/kwok/go.sum
 	@echo "building kwok $(KWOK_VERSION)"
 	@cd hack/tools/kwok && $(GO_BUILD) -ldflags "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=$(KWOK_VERSION)" -o $@ sigs.k8s.io/kwok/cmd/kwok
 
+# Without the discovery of every cloud, and without the web pages.
+$(BIN)/prometheus $(BIN)/promtool: $(BIN)/%: hack/tools/prometheus/go.sum
+	@echo "building $* (minutes with a cold cache)"
+	@cd hack/tools/prometheus && $(GO_BUILD) -tags remove_all_sd -ldflags "-s -w" -o $@ github.com/prometheus/prometheus/cmd/$*
+
 # Spillway's own binaries are rebuilt whenever a Go file changed; the compiler's cache makes that cheap.
 GO_SOURCES := $(shell find apis cmd controllers pkg plugins test -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
 $(BIN)/spillway-%: $(GO_SOURCES)
 	@echo "building spillway-$* (minutes with a cold cache)"
-	@$(GO_BUILD) -ldflags "-s -w $(call k8s_stamp,$(K8S_VERSION))" -o $@ ./cmd/$*
+	@$(GO_BUILD) -ldflags "-s -w $(version_stamp) $(call k8s_stamp,$(K8S_VERSION))" -o $@ ./cmd/$*
 
 $(BIN)/eci-simulator: $(GO_SOURCES)
 	@echo "building eci-simulator"
-	@$(GO_BUILD) -ldflags "-s -w" -o $@ ./cmd/eci-simulator
+	@$(GO_BUILD) -ldflags "-s -w $(version_stamp)" -o $@ ./cmd/eci-simulator
 
 $(BIN)/local-cluster: $(GO_SOURCES)
 	@echo "building the tool that runs the local cluster"
