@@ -8,7 +8,7 @@ test: test-unit test-conformance test-load test-eci ## Run every test: those of 
 .PHONY: test-unit
 test-unit: ## Run the tests of single packages.
 	@echo "unit tests (the first run compiles Kubernetes with the race detector: minutes with a cold cache)"
-	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|load|eci|perf)$$|/test/conformance/')
+	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|load|eci|e2e|perf|skew)$$|/test/conformance/')
 
 .PHONY: test-conformance
 test-conformance: $(BIN)/etcd $(BIN)/kube-apiserver ## Run the Ginkgo suite: the real scheduler and controllers on a real API server.
@@ -30,6 +30,12 @@ test-eci: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) eci-provider local-cluster) #
 	@$(BIN)/local-cluster up $(BIN) --refresh-interval=1s --stock-interval=5s --max-capacity-age=6s
 	@status=0; LOCAL_CLUSTER=$(BIN)/cluster CGO_ENABLED=0 go test -trimpath -count 1 -v -timeout 30m ./test/eci $(if $(FOCUS),-ginkgo.focus "$(FOCUS)") || status=$$?; \
 	$(BIN)/local-cluster down $(BIN); exit $$status
+
+# promtool alone: the dashboard and the runbook are compared with them by the unit tests, and both are loaded into a Prometheus by test-e2e.
+.PHONY: test-monitoring
+test-monitoring: $(BIN)/promtool ## Check the alerts, and make each of them fire and not fire.
+	@$(BIN)/promtool check rules charts/spillway/files/alerts/spillway.yaml
+	@cd test/monitoring && $(BIN)/promtool test rules rules_test.yaml
 
 .PHONY: test-fuzz
 test-fuzz: ## Run every fuzz target for FUZZTIME (10s).

@@ -21,6 +21,8 @@ type cluster struct {
 	dir string
 	// controllerFlags are added to those of Spillway's controller.
 	controllerFlags []string
+	// bare leaves Spillway out.
+	bare bool
 }
 
 // file returns the path of a file of the cluster.
@@ -112,13 +114,27 @@ func (c *cluster) start(ctx context.Context) error {
 	if err := c.launch(ctx, c.etcd(ports)); err != nil {
 		return err
 	}
-	if err := c.launch(ctx, c.apiserver(ports)); err != nil {
+	apiserver, err := c.apiserver(ports)
+	if err != nil {
+		return err
+	}
+	if err := c.launch(ctx, apiserver); err != nil {
 		return err
 	}
 	if err := c.launch(ctx, append(c.controlPlane(ports), c.kubelets(ports)...)...); err != nil {
 		return err
 	}
-	if err := c.install(ctx, ports); err != nil {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	if err := c.writeSimulatorURL(ports); err != nil {
+		return err
+	}
+	if c.bare {
+		return waitForDefaultServiceAccount(ctx, api)
+	}
+	if err := c.install(ctx, api, ports); err != nil {
 		return fmt.Errorf("installing Spillway: %w", err)
 	}
 	return c.launch(ctx, c.spillway(ports)...)

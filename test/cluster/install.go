@@ -35,15 +35,7 @@ const (
 )
 
 // install puts into the cluster what an installation of Spillway has: the CRDs, the roles, the identities and the configuration.
-func (c *cluster) install(ctx context.Context, ports map[string]int) error {
-	config, err := clientcmd.BuildConfigFromFlags("", c.file("kubeconfig"))
-	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	api, err := client.New(config, client.Options{})
-	if err != nil {
-		return fmt.Errorf("creating a client: %w", err)
-	}
+func (c *cluster) install(ctx context.Context, api client.Client, ports map[string]int) error {
 	for _, pattern := range []string{"crd/*.yaml", "rbac/*.yaml"} {
 		if err := apply(ctx, api, filepath.Join("config", pattern)); err != nil {
 			return err
@@ -64,10 +56,28 @@ func (c *cluster) install(ctx context.Context, ports map[string]int) error {
 	if err := c.writeSchedulerConfig(); err != nil {
 		return err
 	}
+	return waitForDefaultServiceAccount(ctx, api)
+}
+
+// client returns a client with the rights of the administrator.
+func (c *cluster) client() (client.Client, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", c.file("kubeconfig"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	api, err := client.New(config, client.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("creating a client: %w", err)
+	}
+	return api, nil
+}
+
+// writeSimulatorURL writes where the ECI simulator is.
+func (c *cluster) writeSimulatorURL(ports map[string]int) error {
 	if err := os.WriteFile(c.file("eci-simulator.url"), []byte(loopback("http", ports["eci-simulator"])+"\n"), 0o644); err != nil {
 		return fmt.Errorf("writing eci-simulator.url: %w", err)
 	}
-	return waitForDefaultServiceAccount(ctx, api)
+	return nil
 }
 
 func simulatorCredentials() map[string]string {

@@ -3,7 +3,8 @@
 // listens on loopback addresses only.
 //
 //	cluster up      starts the cluster, waits until every part is healthy, and returns; the parts go on running. Flags after the directory go to
-//	                Spillway's controller
+//	                Spillway's controller. With --bare nothing of Spillway is installed or run, and the API server logs what Spillway's ServiceAccounts
+//	                ask of it once somebody installs it (audit.log)
 //	cluster down    stops what up started, by recorded process ID, and nothing else
 //	cluster status  tells which parts run
 package main
@@ -14,16 +15,22 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
 
-// upTimeout is the longest that up waits for all parts together.
-const upTimeout = 3 * time.Minute
+const (
+	// upTimeout is the longest that up waits for all parts together.
+	upTimeout = 3 * time.Minute
+	// bareFlag leaves Spillway out of the cluster.
+	bareFlag = "--bare"
+)
 
 func main() {
-	if len(os.Args) < 3 || len(os.Args) > 3 && os.Args[1] != "up" {
-		fmt.Fprintln(os.Stderr, "usage: cluster up DIR [CONTROLLER FLAG...]\n       cluster down|status DIR\nThe binaries are in DIR, and the cluster keeps its files in DIR/cluster.")
+	if len(os.Args) < 3 || len(os.Args) > 3 && os.Args[1] != "up" || len(os.Args) > 4 && os.Args[3] == bareFlag {
+		fmt.Fprintln(os.Stderr, "usage: cluster up DIR [--bare | CONTROLLER FLAG...]\n       cluster down|status DIR\n"+
+			"The binaries are in DIR, and the cluster keeps its files in DIR/cluster.")
 		os.Exit(2)
 	}
 	if err := run(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
@@ -39,7 +46,7 @@ func run(command, bin string, controllerFlags []string) error {
 	if err != nil {
 		return fmt.Errorf("finding %s: %w", bin, err)
 	}
-	c := &cluster{bin: bin, dir: filepath.Join(bin, "cluster"), controllerFlags: controllerFlags}
+	c := &cluster{bin: bin, dir: filepath.Join(bin, "cluster"), controllerFlags: controllerFlags, bare: slices.Contains(controllerFlags, bareFlag)}
 	switch command {
 	case "up":
 		ctx, cancel := context.WithTimeout(ctx, upTimeout)

@@ -2,7 +2,23 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+)
+
+const (
+	auditPolicyFile = "audit-policy.yaml"
+	// auditPolicy logs every request of the two ServiceAccounts once, without bodies.
+	auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    users:
+      - system:serviceaccount:` + namespace + `:spillway-scheduler
+      - system:serviceaccount:` + namespace + `:spillway-controller
+  - level: None
+`
 )
 
 // portNames are the ports that the parts listen on.
@@ -23,10 +39,18 @@ func (c *cluster) etcd(ports map[string]int) command {
 	}
 }
 
-func (c *cluster) apiserver(ports map[string]int) command {
+// apiserver returns the API server. That of a bare cluster logs what Spillway's ServiceAccounts ask of it.
+func (c *cluster) apiserver(ports map[string]int) (command, error) {
+	var extra []string
+	if c.bare {
+		if err := os.WriteFile(c.file(auditPolicyFile), []byte(auditPolicy), 0o644); err != nil {
+			return command{}, fmt.Errorf("writing the audit policy: %w", err)
+		}
+		extra = []string{"--audit-policy-file=" + c.file(auditPolicyFile), "--audit-log-path=" + c.file("audit.log")}
+	}
 	return command{
 		name: "kube-apiserver", binary: "kube-apiserver", health: loopback("https", ports["kube-apiserver"]) + "/readyz",
-		args: []string{
+		args: append([]string{
 			"--etcd-servers=" + loopback("http", ports["etcd"]),
 			"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 			securePort(ports["kube-apiserver"]),
@@ -41,8 +65,8 @@ func (c *cluster) apiserver(ports map[string]int) command {
 			"--authorization-mode=Node,RBAC",
 			// Pods are many and short-lived here; clients are few.
 			"--enable-priority-and-fairness=false", "--max-requests-inflight=0", "--max-mutating-requests-inflight=0",
-		},
-	}
+		}, extra...),
+	}, nil
 }
 
 // controlPlane returns the rest of a stock cluster.
