@@ -14,20 +14,17 @@ $(LINT): hack/tools/lint/go.sum
 $(CONTROLLER_GEN): hack/tools/codegen/go.sum
 	@cd hack/tools/codegen && $(GO_BUILD) -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
 
-$(BIN)/helm: hack/tools/helm/go.sum
-	@echo "building helm (a minute with a cold cache)"
-	@cd hack/tools/helm && $(GO_BUILD) -ldflags "-s -w $(call k8s_stamp,$(HELM_K8S_VERSION))" -o $@ helm.sh/helm/v4/cmd/helm
-
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Regenerate deepcopy functions, CRDs, the controller's roles and the files of the chart.
+generate: generate-docs $(CONTROLLER_GEN) ## Regenerate deepcopy functions, CRDs, the controller's roles and the files of the chart.
 	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./apis/...
 	@$(CONTROLLER_GEN) crd:maxDescLen=500 rbac:roleName=spillway-controller paths=./apis/... paths=./controllers/... \
 		output:crd:artifacts:config=config/crd output:rbac:artifacts:config=config/rbac
-	@rm -rf $(CHART_FILES) && mkdir -p $(CHART_FILES)/crds $(CHART_FILES)/rbac $(CHART_FILES)/scheduler
+	@rm -rf $(addprefix $(CHART_FILES)/,crds rbac scheduler) && mkdir -p $(addprefix $(CHART_FILES)/,crds rbac scheduler)
 	@cp config/crd/*.yaml $(CHART_FILES)/crds/ && cp config/scheduler/config.yaml $(CHART_FILES)/scheduler/
 	@cp config/rbac/controller.yaml config/rbac/role.yaml config/rbac/scheduler.yaml $(CHART_FILES)/rbac/
+	@go test ./pkg/metrics -run '^TestPage$$' -count=1 -update >/dev/null
 
 .PHONY: fmt
 fmt: $(LINT) ## Format the code.
@@ -36,11 +33,6 @@ fmt: $(LINT) ## Format the code.
 .PHONY: lint
 lint: $(LINT) ## Lint the code and hold the import layers.
 	@$(LINT_ENV) $(LINT) run --allow-parallel-runners ./...
-
-.PHONY: lint-chart
-lint-chart: $(BIN)/helm ## Lint the Helm chart and render it.
-	@$(BIN)/helm lint --quiet --strict charts/spillway --set image.repository=registry.example/spillway
-	@$(BIN)/helm template spillway charts/spillway --namespace spillway-system --set image.repository=registry.example/spillway >/dev/null
 
 .PHONY: verify
 verify: generate lint lint-chart ## Regenerate and lint, then demand a clean tree.
