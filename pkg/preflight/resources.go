@@ -25,7 +25,7 @@ type Resource struct {
 func checkResources(_ context.Context, client kubernetes.Interface, needs *Needs) (warning string, err error) {
 	var missing []string
 	for _, need := range needs.Resources {
-		list, err := client.Discovery().ServerResourcesForGroupVersion(need.GroupVersion.String())
+		list, err := client.Discovery().ServerResourcesForGroupVersion(need.String())
 		if err != nil && !apierrors.IsNotFound(err) {
 			return "", fmt.Errorf("asking for the resources of %s: %w", need.GroupVersion, err)
 		}
