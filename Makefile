@@ -11,13 +11,13 @@ include hack/make/binaries.mk hack/make/test.mk hack/make/e2e.mk hack/make/skew.
 
 .PHONY: help
 help: ## Show this help.
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: $(addprefix $(BIN)/,$(SPILLWAY) kubectl-spillway) ## Build Spillway's binaries into bin/.
 
 .PHONY: cluster-up
-cluster-up: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) eci-provider local-cluster) ## Start an empty local cluster with Spillway; it runs until cluster-down.
+cluster-up: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) kubectl-spillway eci-provider local-cluster) ## Start an empty local cluster with Spillway; it runs until cluster-down.
 	@$(BIN)/local-cluster up $(BIN)
 
 .PHONY: cluster-down

@@ -2,8 +2,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -34,7 +36,10 @@ func main() {
 	o.addFlags(flag.CommandLine)
 	klog.InitFlags(nil)
 	printVersion := flag.Bool("version", false, "print the version of Spillway and exit")
-	flag.Parse()
+	if err := parse(flag.CommandLine, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "spillway-controller:", err)
+		os.Exit(2)
+	}
 	if *printVersion {
 		fmt.Println(version.Get())
 		return
@@ -44,6 +49,25 @@ func main() {
 		fmt.Fprintln(os.Stderr, "spillway-controller:", err)
 		os.Exit(1)
 	}
+}
+
+// parse reads the flags. An error is one sentence; the help is printed for those who ask for it.
+func parse(flags *flag.FlagSet, args []string) error {
+	flags.Init("spillway-controller", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
+		os.Exit(0)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; --help lists the flags", err)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("argument %q: there are flags only; --help lists them", flags.Arg(0))
+	}
+	return nil
 }
 
 func (o *options) addFlags(flags *flag.FlagSet) {

@@ -13,7 +13,7 @@ generate-docs: $(CRD_REF_DOCS) ## Regenerate the reference of the API, docs/api.
 		--renderer=markdown --output-path=docs/api.md
 
 .PHONY: test-docs
-test-docs: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) eci-provider local-cluster helm) ## Run every command of the pages on local clusters; PAGE=docs/quick-start.md for one page.
+test-docs: $(addprefix $(BIN)/,$(TOOLS) $(SPILLWAY) kubectl-spillway eci-provider local-cluster helm) ## Run every command of the pages on local clusters; PAGE=docs/quick-start.md for one page.
 	@if $(BIN)/local-cluster status $(BIN) >/dev/null 2>&1; then echo "a local cluster is running already; stop it first: make cluster-down" >&2; exit 1; fi
 	@$(GO_BUILD) -ldflags "-s -w" -o $(BIN)/run-docs ./test/docs/run
 	@$(BIN)/run-docs --bin=$(BIN) $(if $(PAGE),--page=$(PAGE))

@@ -3,7 +3,7 @@
 ##@ Test
 
 .PHONY: test
-test: test-unit test-chart test-monitoring test-conformance test-load test-eci test-e2e test-docs ## Run every test but test-skew: those of packages and the conformance suite under the race detector, the load tests in their short form, the scripts of ECI, the chart and the pages.
+test: test-unit test-chart test-monitoring test-conformance test-load test-eci test-e2e test-docs ## Run every test but test-skew and test-fuzz: those of packages and the conformance suite under the race detector, the load tests in their short form, the scripts of ECI, the chart and the pages.
 
 .PHONY: test-unit
 test-unit: ## Run the tests of single packages.

@@ -50,6 +50,8 @@ type Verdict struct {
 	Why string
 	// Full is true when the node takes the pod once others have gone, and SoldOut when it does once ECI has stock again.
 	Full, SoldOut bool
+	// Deleted is true when the VirtualNode is being deleted.
+	Deleted bool
 }
 
 // Check tells whether the node takes the pod now.
@@ -58,7 +60,7 @@ func (n *Node) Check(c *Candidate, held *Held, now time.Time) Verdict {
 	case c.never != "":
 		return Verdict{Why: c.never}
 	case n.deleted:
-		return Verdict{Why: n.Zone + ": its VirtualNode is being deleted"}
+		return Verdict{Why: n.Zone + ": its VirtualNode is being deleted", Deleted: true}
 	case n.unobserved, n.freshUntil.IsZero():
 		return Verdict{Why: n.Zone + ": what ECI would accept is not known yet"}
 	case !now.Before(n.freshUntil):

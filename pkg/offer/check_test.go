@@ -125,7 +125,7 @@ func TestCheck(t *testing.T) {
 		},
 		"the VirtualNode is being deleted": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.DeletionTimestamp = ptrTo(in(0)) },
-			want: offer.Verdict{Why: "cn-beijing-j: its VirtualNode is being deleted"},
+			want: offer.Verdict{Why: "cn-beijing-j: its VirtualNode is being deleted", Deleted: true},
 		},
 		"sold out": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 1)} },

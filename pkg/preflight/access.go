@@ -58,6 +58,10 @@ func checkAccess(ctx context.Context, client kubernetes.Interface, needs *Needs)
 		if err != nil {
 			return "", fmt.Errorf("asking for this binary's own rights: %w", err)
 		}
+		if answer.Status.EvaluationError != "" && !answer.Status.Allowed && !answer.Status.Denied {
+			// An authorizer that could not decide, such as a webhook that does not answer, is no denial.
+			return "", fmt.Errorf("asking for this binary's own rights: %s", answer.Status.EvaluationError)
+		}
 		if !answer.Status.Allowed {
 			denied = append(denied, words(&needs.Access[i]))
 		}

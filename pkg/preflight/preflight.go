@@ -28,7 +28,7 @@ type Needs struct {
 }
 
 // Check returns what the cluster definitely lacks as an error, a sentence each. What could not be asked, and what may be a problem, is in warnings: an API
-// server that does not answer is not the cluster's fault, and the informers of every binary wait for it.
+// server that does not answer says nothing about the cluster, and kube-scheduler waits for one by itself.
 func Check(ctx context.Context, config *rest.Config, needs *Needs) (warnings []string, err error) {
 	config = rest.CopyConfig(config)
 	config.Timeout, config.QPS = patience, -1

@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,8 +25,10 @@ var policies = schema.GroupVersion{Group: "scheduling.alibabacloud.com", Version
 // cluster is what the API server answers.
 type cluster struct {
 	version   string
+	emulates  string
 	resources []string
 	denied    string
+	undecided string
 	broken    bool
 }
 
@@ -33,6 +36,9 @@ func (c *cluster) client() *fake.Clientset {
 	client := fake.NewClientset()
 	discovery := client.Discovery().(*fakediscovery.FakeDiscovery)
 	discovery.FakedServerVersion = &k8sversion.Info{GitVersion: c.version}
+	if major, minor, emulates := strings.Cut(c.emulates, "."); emulates {
+		discovery.FakedServerVersion.EmulationMajor, discovery.FakedServerVersion.EmulationMinor = major, minor
+	}
 	if len(c.resources) > 0 {
 		list := &metav1.APIResourceList{GroupVersion: policies.String()}
 		for _, name := range c.resources {
@@ -45,7 +51,11 @@ func (c *cluster) client() *fake.Clientset {
 			return true, nil, errors.New("connection refused")
 		}
 		review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview)
-		review.Status.Allowed = review.Spec.ResourceAttributes.Resource != c.denied
+		resource := review.Spec.ResourceAttributes.Resource
+		review.Status.Allowed = resource != c.denied && resource != c.undecided
+		if resource == c.undecided {
+			review.Status.EvaluationError = "the webhook does not answer"
+		}
 		return true, review, nil
 	})
 	return client
@@ -59,12 +69,21 @@ func TestCheck(t *testing.T) {
 		warnings []string
 		err      string
 	}{
-		"fit":                        {cluster: cluster{version: "v1.37.2", resources: both}, actsAs: version.MustParse("1.37")},
-		"ACK's version":              {cluster: cluster{version: "v1.34.1-aliyun.1", resources: both}, actsAs: version.MustParse("1.34")},
-		"acts as older":              {cluster: cluster{version: "v1.36.0", resources: both}, actsAs: version.MustParse("1.34")},
-		"does not act as a version":  {cluster: cluster{version: "v1.34.0", resources: both}},
-		"too old":                    {cluster: cluster{version: "v1.33.9", resources: both}, err: "the cluster is Kubernetes v1.33.9: Spillway supports 1.34 to 1.37; upgrade the cluster first"},
-		"older than the scheduler":   {cluster: cluster{version: "v1.35.4", resources: both}, actsAs: version.MustParse("1.37"), err: "the cluster is Kubernetes v1.35.4 and the scheduler acts as 1.37, which asks for APIs that the cluster lacks: start it with --emulated-version=1.35, as the chart does"},
+		"fit":                       {cluster: cluster{version: "v1.37.2", resources: both}, actsAs: version.MustParse("1.37")},
+		"ACK's version":             {cluster: cluster{version: "v1.34.1-aliyun.1", resources: both}, actsAs: version.MustParse("1.34")},
+		"acts as older":             {cluster: cluster{version: "v1.36.0", resources: both}, actsAs: version.MustParse("1.34")},
+		"does not act as a version": {cluster: cluster{version: "v1.34.0", resources: both}},
+		"too old":                   {cluster: cluster{version: "v1.33.9", resources: both}, err: "the cluster is Kubernetes v1.33.9: Spillway supports 1.34 to 1.37; upgrade the cluster first"},
+		"older than the scheduler":  {cluster: cluster{version: "v1.35.4", resources: both}, actsAs: version.MustParse("1.37"), err: "the cluster is Kubernetes v1.35.4 and the scheduler acts as 1.37, which asks for APIs that the cluster lacks: start it with --emulated-version=1.35, as the chart does"},
+		"emulates an older version": {
+			cluster: cluster{version: "v1.37.2", emulates: "1.35", resources: both}, actsAs: version.MustParse("1.37"),
+			err: "the cluster is Kubernetes v1.37.2 (it emulates 1.35) and the scheduler acts as 1.37, which asks for APIs that the cluster lacks: start it with --emulated-version=1.35, as the chart does",
+		},
+		"emulates its own version": {cluster: cluster{version: "v1.37.2", emulates: "1.37", resources: both}, actsAs: version.MustParse("1.37")},
+		"rights that an authorizer cannot decide": {
+			cluster:  cluster{version: "v1.37.2", resources: both, undecided: "pods"},
+			warnings: []string{"not checked: asking for this binary's own rights: the webhook does not answer"},
+		},
 		"newer than tested":          {cluster: cluster{version: "v1.38.0", resources: both}, warnings: []string{"the cluster is Kubernetes v1.38.0: Spillway is tested with 1.34 to 1.37; look for a newer release of Spillway"}},
 		"no CRD":                     {cluster: cluster{version: "v1.37.2"}, err: "the cluster lacks CRD resourcepolicies.scheduling.alibabacloud.com, which must serve v1alpha1: install the chart with crds.enabled=true, or apply config/crd of this release"},
 		"a CRD without status":       {cluster: cluster{version: "v1.37.2", resources: both[:1]}, err: "the cluster lacks the status subresource of CRD resourcepolicies.scheduling.alibabacloud.com: install the chart with crds.enabled=true, or apply config/crd of this release"},

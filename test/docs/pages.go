@@ -36,7 +36,6 @@ var Reasons = []string{
 	"needs-a-prometheus",
 	"needs-a-release",
 	"builds-for-seven-platforms",
-	"needs-pods-of-these-names",
 }
 
 // Page is a Markdown file.

@@ -81,6 +81,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(os.MkdirAll(workDir, 0o755)).To(Succeed())
 	admin, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
 	Expect(err).NotTo(HaveOccurred())
+	// The suite reads objects of all kinds, deprecated ones as well.
+	admin.WarningHandler = rest.NoWarnings{}
 	admin.QPS, admin.Burst = 500, 1000
 	options, err := controllers.ManagerOptions()
 	Expect(err).NotTo(HaveOccurred())

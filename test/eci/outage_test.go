@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -43,21 +44,24 @@ var _ = Describe("When ECI does not answer", func() {
 	)
 
 	It("goes on as soon as the Secret has new credentials", func(ctx SpecContext) {
-		script(`{"accessKeys":{"first-id":"first-secret"}}`)
-		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "spillway-system", Name: "rotated"}, StringData: map[string]string{
-			"accessKeyID": "first-id", "accessKeySecret": "first-secret",
-		}}
-		Expect(api.Create(ctx, secret)).To(Succeed())
-		DeferCleanup(func() { Expect(api.Delete(context.Background(), secret)).To(Succeed()) })
-		z := wrappers.MakeZone(zoneJ)
-		z.Spec.Credentials.SecretName = "rotated"
-		w := newWorld(ctx, z)
-		script(`{"accessKeys":{"first-id":null,"second-id":"second-secret"}}`)
+		script(`{"accessKeys":{"first-id":"first-secret","second-id":"second-secret"}}`)
+		rotate := func(id, secret string) {
+			GinkgoHelper()
+			credentials := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "spillway-system", Name: "eci-credentials"}}
+			_, err := controllerutil.CreateOrPatch(context.Background(), api, credentials, func() error {
+				credentials.Data = map[string][]byte{"accessKeyID": []byte(id), "accessKeySecret": []byte(secret)}
+				return nil
+			})
+			Expect(err).NotTo(HaveOccurred())
+		}
+		DeferCleanup(rotate, "simulator-id", "simulator-secret")
+		rotate("first-id", "first-secret")
+		w := newWorld(ctx, wrappers.MakeZone(zoneJ))
+		script(`{"accessKeys":{"first-id":null}}`)
 		Eventually(ready).WithArguments(zoneJ).Should(Equal("False CapacityUnknown"))
 		w.deploy("web", 3)
 		Eventually(w.count).Should(Equal(map[string]int{ecs: 2, "waiting": 1}))
-		secret.StringData = map[string]string{"accessKeyID": "second-id", "accessKeySecret": "second-secret"}
-		Expect(api.Update(ctx, secret)).To(Succeed())
+		rotate("second-id", "second-secret")
 		Eventually(w.count).Should(Equal(map[string]int{ecs: 2, zoneJ: 1}))
 	})
 })

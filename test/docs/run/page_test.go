@@ -45,3 +45,21 @@ func TestShell(t *testing.T) {
 		}
 	}
 }
+
+func TestShellSeesWhatFailsWithin(t *testing.T) {
+	s, err := openShell([]string{"PATH=/usr/bin:/bin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for command, ok := range map[string]bool{
+		"for n in 0 1; do test $n = 1; done":            false,
+		"false | true":                                  false,
+		"for n in 0 1; do test $n = 1 || true; done":    true,
+		"if false; then true; fi; test -z \"$missing\"": true,
+	} {
+		if _, err := s.run(t.Context(), command); (err == nil) != ok {
+			t.Errorf("%s: %v, want success %v", command, err, ok)
+		}
+	}
+}

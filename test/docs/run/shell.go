@@ -14,8 +14,12 @@ import (
 	"time"
 )
 
-// marker begins the line that tells how a command has ended.
-const marker = "=== ended "
+const (
+	// marker begins the line that tells how a command has ended.
+	marker = "=== ended "
+	// strict notes that any part of a command has failed, such as the first round of a loop, whose exit code bash does not keep.
+	strict = "set -E -o pipefail; trap 'docs_failed=1' ERR\n"
+)
 
 // shell is one bash for a whole page, so that variables and functions stay.
 type shell struct {
@@ -46,6 +50,9 @@ func openShell(env []string) (*shell, error) {
 	if err := process.Start(); err != nil {
 		return nil, fmt.Errorf("starting bash: %w", err)
 	}
+	if _, err := io.WriteString(input, strict); err != nil {
+		return nil, fmt.Errorf("preparing bash: %w", err)
+	}
 	s := &shell{process: process, input: input, lines: make(chan string, 1000), folder: folder}
 	go func() {
 		defer close(s.lines)
@@ -56,13 +63,13 @@ func openShell(env []string) (*shell, error) {
 	return s, nil
 }
 
-// run runs a command and returns what it prints. Anything but exit code 0 is an error.
+// run runs a command and returns what it prints. Anything but exit code 0 is an error, also within it.
 func (s *shell) run(ctx context.Context, text string) (string, error) {
 	file := filepath.Join(s.folder, "command")
 	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("writing the command: %w", err)
 	}
-	if _, err := fmt.Fprintf(s.input, "source %s </dev/null; printf '\\n%s%%s\\n' $?\n", file, marker); err != nil {
+	if _, err := fmt.Fprintf(s.input, "docs_failed=0; source %s </dev/null; docs_code=$?; printf '\\n%s%%s\\n' $((docs_code ? docs_code : docs_failed))\n", file, marker); err != nil {
 		return "", fmt.Errorf("giving the command to bash: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
