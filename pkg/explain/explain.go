@@ -45,8 +45,10 @@ type explanation struct {
 	// policy governs the pod (R1), and object is what it was compiled from; nil when there is none.
 	policy *placement.Policy
 	object *v1alpha1.ResourcePolicy
-	// here is the unit that the pod counts for; -1 when it is on no node, or counts for none.
+	// here is the unit that the pod is in; -1 when it is on no node, or in none, or that is not known.
 	here int
+	// uncounted says why the pod uses no part of its unit's caps (R4); empty when it does.
+	uncounted string
 }
 
 // Pod answers why a pod is where it is, or why it waits, in lines of text.
@@ -54,7 +56,7 @@ func Pod(pod *corev1.Pod, cluster *Cluster) string {
 	e := &explanation{pod: pod, cluster: cluster, here: -1}
 	e.govern()
 	switch {
-	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed:
+	case e.ended():
 		e.line("%s has ended (%s); it uses no capacity.", e.name(), pod.Status.Phase)
 	case pod.Spec.NodeName != "":
 		e.placed()
@@ -88,6 +90,10 @@ func (e *explanation) govern() {
 }
 
 func (e *explanation) name() string { return fmt.Sprintf("Pod %s/%s", e.pod.Namespace, e.pod.Name) }
+
+func (e *explanation) ended() bool {
+	return e.pod.Status.Phase == corev1.PodSucceeded || e.pod.Status.Phase == corev1.PodFailed
+}
 
 func (e *explanation) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(e, format+"\n", args...)

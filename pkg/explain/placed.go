@@ -19,18 +19,28 @@ func (e *explanation) placed() {
 		e.notBySpillway()
 	case e.policy == nil || e.policy.Name != e.pod.Annotations[v1alpha1.AnnotationPolicy]:
 		e.governedOnce()
+	case e.policy.Refusal != "":
+		e.line("%s is on node %s, placed by ResourcePolicy %s in its unit %q. The policy is not acted on now: %s.",
+			e.name(), e.pod.Spec.NodeName, e.policy.Name, e.pod.Annotations[v1alpha1.AnnotationUnit], e.policy.Refusal)
+	case e.here < 0 && e.cluster.Node == nil:
+		e.line("%s is on node %s, placed by ResourcePolicy %s in its unit %q. The policy has no such unit now: %s.",
+			e.name(), e.pod.Spec.NodeName, e.policy.Name, e.pod.Annotations[v1alpha1.AnnotationUnit], e.counting())
 	case e.here < 0:
 		e.line("%s is on node %s, placed by ResourcePolicy %s in its unit %q. No unit of the policy has that node now, so that the pod counts for none.",
 			e.name(), e.pod.Spec.NodeName, e.policy.Name, e.pod.Annotations[v1alpha1.AnnotationUnit])
 	default:
-		e.line("%s is on node %s, in %s of ResourcePolicy %s.", e.name(), e.pod.Spec.NodeName, e.unitName(e.here), e.policy.Name)
+		but := ""
+		if e.uncounted != "" {
+			but = ", but does not count: " + e.uncounted
+		}
+		e.line("%s is on node %s, in %s of ResourcePolicy %s%s.", e.name(), e.pod.Spec.NodeName, e.unitName(e.here), e.policy.Name, but)
 		e.whyNotEarlier()
 	}
 	e.refusedByECI()
 	e.scaleIn()
 }
 
-// findUnit finds the unit that the pod counts for (R3).
+// findUnit finds the unit that the pod is in (R3), and whether it counts there (R4).
 func (e *explanation) findUnit() {
 	if e.policy == nil || e.policy.Refusal != "" {
 		return
@@ -44,6 +54,38 @@ func (e *explanation) findUnit() {
 	}
 	bound := placement.NewBoundPod(e.pod, nodeLabels)
 	e.here = e.policy.UnitOf(&bound)
+	e.uncounted = e.whyUncounted(bound)
+}
+
+// whyUncounted says why a pod on a node does not count; empty when it does.
+func (e *explanation) whyUncounted(bound placement.BoundPod) string {
+	if _, err := e.policy.Group(e.pod.Labels); err != nil {
+		return err.Error()
+	}
+	if e.policy.Counts(&bound) {
+		return ""
+	}
+	bound.Terminating = false
+	if e.policy.Counts(&bound) {
+		return "it is being deleted (ignoreTerminatingPod)"
+	}
+	return "it was on its node before the policy was created (ignorePreviousPod)"
+}
+
+// counting says for which unit the pod counts.
+func (e *explanation) counting() string {
+	switch {
+	case e.here >= 0 && e.uncounted != "":
+		return "the pod is in " + e.unitName(e.here) + ", but does not count: " + e.uncounted
+	case e.here >= 0:
+		return "the pod counts for " + e.unitName(e.here)
+	case e.uncounted != "":
+		return "the pod does not count: " + e.uncounted
+	case e.cluster.Node == nil:
+		return "which unit it counts for is not known, because its node was not read"
+	default:
+		return "its node is in none of the units, so that the pod counts for none"
+	}
 }
 
 // notBySpillway explains a pod without a record.
@@ -52,29 +94,25 @@ func (e *explanation) notBySpillway() {
 	if e.pod.Spec.SchedulerName != e.cluster.SchedulerName {
 		e.line("Its schedulerName is %q; Spillway places pods of %q.", e.pod.Spec.SchedulerName, e.cluster.SchedulerName)
 	}
-	switch {
-	case e.policy == nil:
-		e.ungoverned()
-	case e.policy.Refusal != "":
-		e.line("%s.", e.policy.Refusal)
-	case e.here < 0:
-		e.line("ResourcePolicy %s governs it now, but its node is in none of the units: the pod counts for none.", e.policy.Name)
-	default:
-		e.line("ResourcePolicy %s governs it now: the pod counts for %s.", e.policy.Name, e.unitName(e.here))
-	}
+	e.governedNow()
 }
 
 // governedOnce explains a pod that a policy placed which does not govern it now.
 func (e *explanation) governedOnce() {
 	e.line("%s is on node %s, placed by ResourcePolicy %s in its unit %q. That policy does not govern the pod any more.",
 		e.name(), e.pod.Spec.NodeName, e.pod.Annotations[v1alpha1.AnnotationPolicy], e.pod.Annotations[v1alpha1.AnnotationUnit])
+	e.governedNow()
+}
+
+// governedNow says which policy governs a pod that it did not place, and for which unit the pod counts.
+func (e *explanation) governedNow() {
 	switch {
 	case e.policy == nil:
 		e.ungoverned()
-	case e.here >= 0:
-		e.line("ResourcePolicy %s governs it now: the pod counts for %s.", e.policy.Name, e.unitName(e.here))
+	case e.policy.Refusal != "":
+		e.line("%s.", e.policy.Refusal)
 	default:
-		e.line("ResourcePolicy %s governs it now.", e.policy.Name)
+		e.line("ResourcePolicy %s governs it now: %s.", e.policy.Name, e.counting())
 	}
 }
 
@@ -89,6 +127,8 @@ func (e *explanation) whyNotEarlier() {
 			return
 		}
 		switch unit := &e.object.Status.Units[i]; {
+		case isFull(unit) && e.policy.Grouped():
+			e.line("%s is full for at least one group of the policy.", capital(e.unitName(i)))
 		case isFull(unit):
 			e.line("%s is full.", capital(e.unitName(i)))
 		case unit.Nodes == 0:

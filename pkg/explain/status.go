@@ -122,7 +122,7 @@ func policyFindings(rp *v1alpha1.ResourcePolicy) []string {
 	ready := meta.FindStatusCondition(rp.Status.Conditions, v1alpha1.ConditionReady)
 	switch {
 	case ready == nil:
-		out = append(out, "The controller has not looked at it yet.")
+		out = append(out, "It has no condition Ready: the controller has not looked at it yet, or the CRD in this cluster has no place for conditions.")
 	case ready.Status != metav1.ConditionTrue:
 		out = append(out, conditionWords(ready))
 	}
@@ -149,7 +149,7 @@ func readiness(conditions []metav1.Condition) string {
 
 // usageOf returns the columns NODES, USED and STATE of a unit; more is put behind its state.
 func usageOf(unit *v1alpha1.UnitStatus, grouped bool, more string) []string {
-	return []string{fmt.Sprint(unit.Nodes), usedOf(unit, grouped), stateOf(unit, more)}
+	return []string{fmt.Sprint(unit.Nodes), usedOf(unit, grouped), stateOf(unit, grouped, more)}
 }
 
 // usedOf writes what counts for a unit, beside its caps.
@@ -182,10 +182,14 @@ func beside(used, most string, grouped bool) string {
 }
 
 // stateOf says what keeps further pods out of a unit, and one thing more.
-func stateOf(unit *v1alpha1.UnitStatus, more string) string {
+func stateOf(unit *v1alpha1.UnitStatus, grouped bool, more string) string {
 	var words []string
+	full := "full"
+	if grouped {
+		full = "full for at least one group"
+	}
 	if isFull(unit) {
-		words = append(words, "full")
+		words = append(words, full)
 	}
 	if unit.Nodes == 0 {
 		words = append(words, "no node")

@@ -14,8 +14,11 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
-// virtualNodes shows the virtual node that the pod is on, or all of them while it waits and its policy has a unit of them.
+// virtualNodes shows the virtual node that the pod is on, or all of them while it waits and its policy has a unit of them. A pod that has ended does neither.
 func (e *explanation) virtualNodes() {
+	if e.ended() {
+		return
+	}
 	waits := e.pod.Spec.NodeName == "" && e.policy != nil && e.policy.Refusal == "" && e.hasVirtualUnit()
 	found := false
 	for i := range e.cluster.VirtualNodes {
