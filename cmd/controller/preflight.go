@@ -17,8 +17,11 @@ import (
 // role is the ClusterRole of the controller.
 const role = "spillway-controller"
 
-// checkCluster returns what the cluster lacks for the controller to work. Without metricsAuth the chart does not give the rights to ask who reads the metrics.
+// checkCluster waits for the API server, and returns what the cluster lacks for the controller to work. Without metricsAuth the chart does not give the rights to ask who reads the metrics.
 func checkCluster(ctx context.Context, client *rest.Config, metricsAuth bool) error {
+	if err := preflight.Wait(ctx, client, func(err error) { klog.ErrorS(err, "Waiting for the API server") }); err != nil {
+		return fmt.Errorf("waiting for the API server: %w", err)
+	}
 	access, err := preflight.AccessOf(config.ControllerRole, role)
 	if err != nil {
 		return fmt.Errorf("reading the role of the controller: %w", err)

@@ -104,6 +104,7 @@ func (c *Controller) Reconcile(ctx context.Context, rp *v1alpha1.ResourcePolicy)
 	}
 	rp.Status = status
 	if equality.Semantic.DeepEqual(before.Status, rp.Status) {
+		c.pace.drop(key)
 		return ctrl.Result{}, nil
 	}
 	if !edited {

@@ -39,6 +39,17 @@ func TestMetricsOfPolicies(t *testing.T) {
 	}
 }
 
+func TestAPolicyWithNothingToWriteDoesNotWait(t *testing.T) {
+	w := newWorld(t, policy().Obj())
+	w.reconcile(t)
+	w.pace.keep(types.NamespacedName{Namespace: "default", Name: "p"})
+	w.passes(interval)
+	w.reconcile(t)
+	if got := w.pace.waiting(); got != 0 {
+		t.Errorf("%d policies wait for their write, want none", got)
+	}
+}
+
 func TestMetricsOfStatusWrites(t *testing.T) {
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "resourcepolicies"}, "p", nil)
 	for result, refuse := range map[string]error{metrics.ResultWritten: nil, metrics.ResultConflict: conflict, metrics.ResultFailed: errors.New("no answer")} {

@@ -93,13 +93,23 @@ func (p *pace) keep(policy types.NamespacedName) {
 	p.turns[policy] = mine
 }
 
+// drop takes the write from a policy that has nothing to write.
+func (p *pace) drop(policy types.NamespacedName) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if mine := p.turns[policy]; mine.reserved {
+		mine.reserved = false
+		p.turns[policy] = mine
+	}
+}
+
 // waiting returns how many policies wait for their write.
 func (p *pace) waiting() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waiting := 0
+	now, waiting := p.clock.Now(), 0
 	for _, t := range p.turns {
-		if t.reserved {
+		if t.reserved && t.keptUntil().After(now) {
 			waiting++
 		}
 	}

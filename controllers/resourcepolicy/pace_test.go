@@ -85,6 +85,23 @@ func TestPaceOfWrites(t *testing.T) {
 	}
 }
 
+func TestAWriteThatIsNeverTakenDoesNotWaitForEver(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	now := clocktesting.NewFakePassiveClock(start)
+	p := newPace(time.Second, now)
+	for i := range writesAtOnce + 2 {
+		p.waitToWrite(types.NamespacedName{Name: strconv.Itoa(i)})
+	}
+	if got := p.waiting(); got != 2 {
+		t.Errorf("%d policies wait for their write, want 2", got)
+	}
+	// Nothing happens in the cluster after that.
+	now.SetTime(start.Add(2 * reservedFor))
+	if got := p.waiting(); got != 0 {
+		t.Errorf("%d policies still wait for their write", got)
+	}
+}
+
 func TestAnEditedPolicyDoesNotWaitForTheWriteOfWhatWasBefore(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	now := clocktesting.NewFakePassiveClock(start)

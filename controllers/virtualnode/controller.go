@@ -276,7 +276,7 @@ func (c *Controller) patchStatus(ctx context.Context, before, vn *v1alpha1.Virtu
 	// The lock keeps what was worked out from an old cache from being written over what is newer.
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	err := c.client.Status().Patch(ctx, vn, patch)
-	metrics.WroteStatus(metrics.KindVirtualNode, metrics.ResultOf(err, apierrors.IsConflict))
+	metrics.WroteStatus(metrics.KindVirtualNode, metrics.ResultOf(client.IgnoreNotFound(err), apierrors.IsConflict))
 	if err != nil {
 		return fmt.Errorf("patching the status: %w", err)
 	}

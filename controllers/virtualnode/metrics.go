@@ -103,17 +103,21 @@ func setUse(read *metrics.VirtualNode, vn *v1alpha1.VirtualNode, pods []*corev1.
 		prices = reading.Prices[vn.Spec.Zone]
 	}
 	var cost float64
+	unpriced := 0
 	for _, pod := range pods {
 		holding := offer.HoldingOf(pod, vn.Spec.Region)
 		held = held.Plus(holding.Amount())
-		each, _ := prices.Rates.Dearest(holding.Bill)
+		each, known := prices.Rates.Dearest(holding.Bill)
 		cost += float64(each)
+		if !known || prices.Currency == "" {
+			unpriced++
+		}
 	}
 	read.Used = map[string]float64{
 		metrics.ResourceCPU: float64(held.MilliCPU) / 1000, metrics.ResourceMemory: float64(held.Memory), metrics.ResourcePods: float64(held.Pods),
 		metrics.ResourceGPU: float64(held.GPUs),
 	}
-	read.Currency, read.CostPerHour = prices.Currency, cost/picoPerUnit
+	read.Currency, read.CostPerHour, read.UnpricedPods = prices.Currency, cost/picoPerUnit, unpriced
 	if limit := vn.Spec.MaxSpendPerHour; limit != nil {
 		if spend, err := ecispec.ParsePico(offer.Decimal(limit.Quantity)); err == nil {
 			read.CostLimit = float64(spend) / picoPerUnit

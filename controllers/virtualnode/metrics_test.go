@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
@@ -74,6 +75,7 @@ func TestMetricsOfVirtualNodes(t *testing.T) {
 		`spillway_virtualnode_used{resource="cpu",virtualnode="cn-beijing-j"}`:                          4,
 		`spillway_virtualnode_used{resource="memory",virtualnode="cn-beijing-j"}`:                       8 << 30,
 		`spillway_virtualnode_used{resource="pods",virtualnode="cn-beijing-j"}`:                         2,
+		`spillway_virtualnode_unpriced_pods{virtualnode="cn-beijing-j"}`:                                2,
 		`spillway_virtualnode_last_refresh_timestamp_seconds{virtualnode="cn-beijing-j"}`:               float64(in(0).Unix()),
 		`spillway_virtualnode_fresh_until_timestamp_seconds{virtualnode="cn-beijing-j"}`:                float64(in(60).Unix()),
 		`spillway_virtualnode_sold_out_specs{reason="NoStock",source="Pod",virtualnode="cn-beijing-j"}`: 2,
@@ -91,6 +93,22 @@ func TestMetricsOfVirtualNodes(t *testing.T) {
 	}
 }
 
+// TestMetricsOfStatusWritesOfAVirtualNodeThatIsGone checks that they count as those of policies do: nothing has failed.
+func TestMetricsOfStatusWritesOfAVirtualNodeThatIsGone(t *testing.T) {
+	s := newScene(t)
+	vn := wrappers.MakeZone(zoneJ).Obj()
+	after := vn.DeepCopy()
+	setCondition(after, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, "")
+	before := scrape.Read(t, &metrics.Controller)
+	if err := s.ctrl.patchStatus(t.Context(), vn, after); !apierrors.IsNotFound(err) {
+		t.Errorf("error %v, want not found", err)
+	}
+	want := scrape.Series{`spillway_status_writes_total{kind="virtualnode",result="written"}`: 1}
+	if diff := cmp.Diff(want, scrape.Read(t, &metrics.Controller).Since(before)); diff != "" {
+		t.Errorf("series (-want +got):\n%s", diff)
+	}
+}
+
 func TestMetricsOfMoney(t *testing.T) {
 	vn := wrappers.MakeZone(zoneJ).MaxSpend("20").Obj()
 	// A vCPU for an hour costs 0.36, a GiB 0.036.
@@ -101,6 +119,12 @@ func TestMetricsOfMoney(t *testing.T) {
 	setUse(&read, vn, []*corev1.Pod{running("a", nodeJ, ""), running("b", nodeJ, "")}, reading)
 	if diff := cmp.Diff([]any{"CNY", 1.728, 20.0}, []any{read.Currency, read.CostPerHour, read.CostLimit}); diff != "" {
 		t.Errorf("currency, cost and limit (-want +got):\n%s", diff)
+	}
+	unpriced := running("c", nodeJ, "")
+	unpriced.Annotations = map[string]string{"k8s.aliyun.com/eci-use-specs": "ecs.gn7i-c32g1.8xlarge"}
+	setUse(&read, vn, []*corev1.Pod{running("a", nodeJ, ""), unpriced}, reading)
+	if diff := cmp.Diff([]any{0.864, 1}, []any{read.CostPerHour, read.UnpricedPods}); diff != "" {
+		t.Errorf("cost, and pods without a price (-want +got):\n%s", diff)
 	}
 	setUse(&read, vn, nil, nil)
 	if read.Currency != "" {

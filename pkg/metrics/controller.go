@@ -136,11 +136,21 @@ var (
 		})},
 		gauge[[]VirtualNode]{Metric{
 			Name: "spillway_virtualnode_cost_per_hour", Labels: []Label{virtualNodeLabel, currencyLabel},
-			Help:  "What the pods on the virtual node cost in an hour at ECI's price of their specification, the dearest where ECI may choose; no series before prices are known.",
+			Help: "What the pods on the virtual node cost in an hour at ECI's price of their specification, the dearest where ECI may choose; no series before " +
+				"prices are known. Pods whose price is not known are not in it: spillway_virtualnode_unpriced_pods counts them.",
 			Watch: "The money that pods on ECI cost now.",
 		}, eachNode(func(vn *VirtualNode, set setter) {
 			if vn.Currency != "" {
 				set(vn.CostPerHour, vn.Name, vn.Currency)
+			}
+		})},
+		gauge[[]VirtualNode]{Metric{
+			Name: "spillway_virtualnode_unpriced_pods", Labels: []Label{virtualNodeLabel},
+			Help:  "Pods on the virtual node whose price is not known, so that they are not in the cost.",
+			Watch: "Above 0 for long: the pods cost more than spillway_virtualnode_cost_per_hour says.",
+		}, eachNode(func(vn *VirtualNode, set setter) {
+			if vn.Used != nil {
+				set(float64(vn.UnpricedPods), vn.Name)
 			}
 		})},
 		gauge[[]VirtualNode]{Metric{
@@ -193,6 +203,8 @@ type VirtualNode struct {
 	// Currency is empty while prices are not known. CostLimit is 0 without a limit.
 	Currency               string
 	CostPerHour, CostLimit float64
+	// UnpricedPods is how many pods are not in the cost.
+	UnpricedPods int
 }
 
 // Policies is what is known of the ResourcePolicies at a moment.

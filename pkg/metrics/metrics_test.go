@@ -47,12 +47,14 @@ func readAll() {
 			Name: "zone-j", Capacity: map[string]float64{metrics.ResourceCPU: 10}, Used: map[string]float64{metrics.ResourceCPU: 0.5},
 			LastRefresh: at, Conditions: []metrics.Condition{{Type: "Ready", Status: "False", Reason: "CapacityUnknown"}},
 			SoldOut: map[metrics.StockOut]int{{Source: "Pod", Reason: "NoStock"}: 2}, Currency: "CNY", CostPerHour: 1.5, CostLimit: 20,
+			UnpricedPods: 3,
 		}, {Name: "new"}}
 	})
 }
 
 // readNothing is what a process reads that is not the leader.
 func readNothing() {
+	metrics.SetLedger(0, 0)
 	metrics.ReadScheduler(func() *metrics.SchedulerState { return nil })
 	metrics.ReadFreshness(func() *map[string]time.Time { return nil })
 	metrics.ReadPolicies(func() *metrics.Policies { return nil })
@@ -103,6 +105,7 @@ func TestController(t *testing.T) {
 		`spillway_virtualnode_condition{condition="Ready",reason="CapacityUnknown",status="False",virtualnode="zone-j"}`: 1,
 		`spillway_virtualnode_sold_out_specs{reason="NoStock",source="Pod",virtualnode="zone-j"}`:                        2,
 		`spillway_virtualnode_cost_per_hour{currency="CNY",virtualnode="zone-j"}`:                                        1.5,
+		`spillway_virtualnode_unpriced_pods{virtualnode="zone-j"}`:                                                       3,
 		`spillway_virtualnode_cost_limit_per_hour{currency="CNY",virtualnode="zone-j"}`:                                  20,
 		`spillway_policies{condition="Ready",status="True"}`:                                                             4,
 		"spillway_status_writes_waiting":                                                                                 1,

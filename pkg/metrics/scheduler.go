@@ -71,7 +71,8 @@ var (
 		},
 		Help: "Attempts to place pods that a ResourcePolicy governs, by what became of them: placed on a node of the unit; undone, a placement whose binding failed; " +
 			"waiting in the unit; preempting other pods in it; retrying with the next unit, or with all nodes of this one; failed, no unit can take the pod; " +
-			"held, every unit is full, counted once for each pod and hold; refused, the policy cannot place pods; other_plugin, another plugin refused the pod before any unit.",
+			"held, every unit is full, counted with the event Held of the pod, not again for each hold; refused, the policy cannot place pods; " +
+			"other_plugin, another plugin refused the pod before any unit.",
 		Watch: "placed by resource is where pods go. Any undone, refused or other_plugin that grows: see the events of the pods.",
 	})
 	spills = Scheduler.counter(Metric{
@@ -83,14 +84,15 @@ var (
 			}},
 		},
 		Help: "Pods that were placed in a unit after the first, by that unit and by why the unit before it did not take the pod: full, a cap; barred, it can never run there; " +
-			"no_nodes in the unit; no_room on its nodes; node_not_ready; nodes_closed by cordon, taint or label; filters of other plugins; eci_sold_out, eci_full, a quota or limit, " +
-			"or eci_unknown, the capacity is not known.",
+			"no_nodes in the unit; no_room on its nodes; node_not_ready; nodes_closed by cordon, taint or label, or a VirtualNode that is being deleted; " +
+			"filters of other plugins; eci_sold_out, eci_full, a quota or limit, or eci_unknown, the capacity is not known.",
 		Watch: "Growth to eci is money: no_room asks for more nodes, full for a higher cap. eci_unknown: see the conditions of the VirtualNode.",
 	})
 	waits = Scheduler.histogram(Metric{
-		Name:    "spillway_wait_duration_seconds",
-		Labels:  []Label{{Name: "end", Values: []string{EndPlaced, EndElsewhere, EndUnplaced}}},
-		Help:    "How long pods waited because of whenTryNextUnits, or for pods that they preempt, by how the wait ended: placed in the unit waited for, placed elsewhere, or unplaced: held, failed or deleted.",
+		Name:   "spillway_wait_duration_seconds",
+		Labels: []Label{{Name: "end", Values: []string{EndPlaced, EndElsewhere, EndUnplaced}}},
+		Help: "How long pods waited because of whenTryNextUnits, or for pods that they preempt, by how the wait ended: placed in the unit waited for, placed " +
+			"elsewhere, or unplaced: held, failed, refused, deleted, or without a policy. The moments until a pod that has ended leaves its node do not count.",
 		Watch:   "Mostly elsewhere: the timeout of whenTryNextUnits is paid for nothing.",
 		Buckets: waitBuckets,
 	})

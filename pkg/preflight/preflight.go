@@ -8,13 +8,20 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
 
-// patience is how long the API server may take for an answer.
-const patience = 20 * time.Second
+const (
+	// patience is how long the API server may take for an answer.
+	patience = 20 * time.Second
+	// waitInterval is how often an API server is asked that does not answer.
+	waitInterval = 2 * time.Second
+)
 
 // Needs are what a binary needs of the cluster.
 type Needs struct {
@@ -37,6 +44,29 @@ func Check(ctx context.Context, config *rest.Config, needs *Needs) (warnings []s
 		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	return check(ctx, client, needs)
+}
+
+// Wait waits until the API server answers anything, so that a binary that is started during an outage need not end, and be started again ever more slowly.
+// told gets each reason why it waits, once. The error is that of the context.
+func Wait(ctx context.Context, config *rest.Config, told func(error)) error {
+	config = rest.CopyConfig(config)
+	config.Timeout = patience
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("creating a client: %w", err)
+	}
+	last := ""
+	return wait.PollUntilContextCancel(ctx, waitInterval, true, func(context.Context) (bool, error) {
+		_, err := client.Discovery().ServerVersion()
+		if err == nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
+			return true, nil
+		}
+		if err.Error() != last {
+			last = err.Error()
+			told(err)
+		}
+		return false, nil
+	})
 }
 
 func check(ctx context.Context, client kubernetes.Interface, needs *Needs) (warnings []string, err error) {

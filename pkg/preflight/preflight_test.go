@@ -3,6 +3,8 @@ package preflight
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -15,6 +17,7 @@ import (
 	k8sversion "k8s.io/apimachinery/pkg/version"
 	fakediscovery "k8s.io/client-go/discovery/fake"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/spillway-k8s/spillway/config"
@@ -152,5 +155,18 @@ func TestRolesOfTheBinaries(t *testing.T) {
 		if access, err := AccessOf(manifest, name); err != nil || len(access) == 0 {
 			t.Errorf("%s may do %v, %v: want the rights of its ClusterRole", name, access, err)
 		}
+	}
+}
+
+func TestWait(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	defer server.Close()
+	told := func(err error) { t.Errorf("waits although there is an answer: %v", err) }
+	if err := Wait(t.Context(), &rest.Config{Host: server.URL}, told); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := Wait(ctx, &rest.Config{Host: "http://127.0.0.1:1"}, func(error) { cancel() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v: want the wait to end with its context", err)
 	}
 }

@@ -176,6 +176,8 @@ func newClosure(refusals []offer.Verdict) closure {
 		c.passed = placement.PassedECIFull
 	case slices.ContainsFunc(refusals, func(v offer.Verdict) bool { return v.SoldOut }):
 		c.passed = placement.PassedSoldOut
+	case !slices.ContainsFunc(refusals, func(v offer.Verdict) bool { return !v.Deleted }):
+		c.passed = placement.PassedNodesClosed
 	}
 	return c
 }

@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,6 +37,8 @@ type inflight struct {
 	nominations map[types.UID]nomination
 	// waiting are the pods that wait in a unit.
 	waiting map[types.UID]unitWait
+	// someWait tells without the lock whether there are any.
+	someWait atomic.Bool
 	// told are the held pods that have had their event.
 	told map[types.UID]bool
 	// whole are the units of which a pod is to see every node, by ID: no node of a sample passed all filters.

@@ -33,6 +33,12 @@ func (pl *ResourcePolicy) state() *metrics.SchedulerState {
 	return state
 }
 
+// beginHold notes that a pod is held: it does not wait any more, and its user is told. It may be called with the lock of the queue.
+func (pl *ResourcePolicy) beginHold(pod *corev1.Pod) {
+	pl.inflight.stopWait(pod.UID)
+	pl.notices.add(pod)
+}
+
 // holdEnded records a hold. A scheduler that does not schedule yet holds what the leader may have placed long ago.
 func (pl *ResourcePolicy) holdEnded(took time.Duration) {
 	if took >= noticeDelay && pl.active.Load() {
@@ -75,10 +81,14 @@ func (f *inflight) beginWait(pod *corev1.Pod, unit string) {
 		w.since = time.Now()
 	}
 	f.waiting[pod.UID] = w
+	f.someWait.Store(true)
 }
 
-// stopWait ends the wait of a pod that is not placed.
+// stopWait ends the wait of a pod that is not placed, if it waits. Pods without a policy come here, too; while no pod waits that costs them no lock.
 func (f *inflight) stopWait(pod types.UID) {
+	if !f.someWait.Load() {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.endWait(pod, "")
@@ -91,6 +101,7 @@ func (f *inflight) endWait(pod types.UID, unit string) {
 		return
 	}
 	delete(f.waiting, pod)
+	f.someWait.Store(len(f.waiting) > 0)
 	end := metrics.EndUnplaced
 	switch unit {
 	case w.unit:

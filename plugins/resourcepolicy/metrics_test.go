@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
@@ -127,20 +128,8 @@ func TestMetricsOfWaits(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			q := newQueue(t, 1, "1")
-			q.nodes = []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
-			policy := wrappers.MakePolicy("p").Selector("app", "web").TryNext("ExceedMax").Unit(wrappers.ECS().On("pool", "a").Max(2)).Unit(wrappers.ECS())
-			pl, _ := newTestPlugin(t, q.nodes, policy)
-			q.pl.policies = pl.policies
 			before := scrape.Read(t, &metrics.Scheduler)
-			pod := q.pod("new", 0, 0)
-			big := wrappers.MakePod("other").Request("cpu", "4").Node("a1")
-			if _, placed := q.try(pod, infos(t, q.nodes, big), nothing); placed {
-				t.Fatal("the pod does not wait")
-			}
-			if got := q.pl.state().Waiting; got.Pods != 1 || time.Since(got.Oldest) > time.Minute {
-				t.Errorf("waiting: %+v, want 1 pod", got)
-			}
+			q, pod := newWait(t, wrappers.ECS())
 			tc.end(q, pod)
 			if got := q.pl.state().Waiting; got.Pods != 0 {
 				t.Errorf("waiting at the end: %+v, want none", got)
@@ -149,6 +138,112 @@ func TestMetricsOfWaits(t *testing.T) {
 				t.Errorf("counters (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// newWait returns a pod that waits for a node of pool a, in a policy whose second unit is given.
+func newWait(t *testing.T, second *wrappers.Unit) (*queue, *corev1.Pod) {
+	t.Helper()
+	q := newQueue(t, 1, "1")
+	q.nodes = []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
+	q.govern(wrappers.MakePolicy("p").Selector("app", "web").TryNext("ExceedMax").Unit(wrappers.ECS().On("pool", "a").Max(2)).Unit(second))
+	pod := q.pod("new", 0, 0)
+	q.ask(pod)
+	big := wrappers.MakePod("other").Request("cpu", "4").Node("a1")
+	if _, placed := q.try(pod, infos(t, q.nodes, big), nothing); placed {
+		t.Fatal("the pod does not wait")
+	}
+	if got := q.pl.state().Waiting; got.Pods != 1 || time.Since(got.Oldest) > time.Minute {
+		t.Errorf("waiting: %+v, want 1 pod", got)
+	}
+	return q, pod
+}
+
+// govern replaces the policies.
+func (q *queue) govern(policies ...*wrappers.Policy) {
+	pl, _ := newTestPlugin(q.t, q.nodes, policies...)
+	q.pl.policies = pl.policies
+}
+
+// TestWaitsEndWithoutAPlacement is about what ends the wait of a pod that goes on existing.
+func TestWaitsEndWithoutAPlacement(t *testing.T) {
+	cases := map[string]func(*queue, *corev1.Pod){
+		"its policy is deleted": func(q *queue, pod *corev1.Pod) {
+			q.govern()
+			_, ctx := ktesting.NewTestContext(q.t)
+			q.pl.PreFilter(ctx, framework.NewCycleState(), pod, infos(q.t, q.nodes))
+		},
+		"another plugin refuses it before its policy is looked at": func(q *queue, pod *corev1.Pod) {
+			_, ctx := ktesting.NewTestContext(q.t)
+			q.pl.PostFilter(ctx, framework.NewCycleState(), pod, nil)
+		},
+		"its policy is refused": func(q *queue, pod *corev1.Pod) {
+			unsupported := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS())
+			unsupported.Spec.Units[0].SpotInstance = new(true)
+			q.govern(unsupported)
+			q.try(pod, infos(q.t, q.nodes), nothing)
+		},
+		"another plugin refuses it": func(q *queue, pod *corev1.Pod) {
+			_, ctx := ktesting.NewTestContext(q.t)
+			state := framework.NewCycleState()
+			q.pl.PreFilter(ctx, state, pod, infos(q.t, q.nodes))
+			q.pl.PostFilter(ctx, state, pod, framework.NewNodeToStatus(nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable).WithPlugin("VolumeBinding")))
+		},
+		"it is held when it asks": func(q *queue, pod *corev1.Pod) {
+			edited := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().Max(1))
+			edited.Generation = 2
+			q.govern(edited)
+			q.ask(q.pod("first", 0, -1))
+			if q.ask(pod) {
+				q.t.Error("the pod is not held")
+			}
+		},
+		"it is held when its slot is taken": func(q *queue, pod *corev1.Pod) {
+			others := []*wrappers.Pod{webPod("w").Node("a1"), webPod("x").Node("a1"), webPod("y").Node("b1"), webPod("z").Node("b1")}
+			important, never := q.pod("important", 1000, 1), corev1.PreemptNever
+			important.Spec.PreemptionPolicy = &never
+			q.ask(important)
+			q.try(important, infos(q.t, q.nodes, others...), nothing)
+			if _, held := q.pl.admission.isHeld(pod.UID); !held {
+				q.t.Error("the pod is not held")
+			}
+		},
+		"it terminates": func(q *queue, pod *corev1.Pod) {
+			terminating := pod.DeepCopy()
+			terminating.DeletionTimestamp = new(metav1.Now())
+			q.pl.podUpdated(pod, terminating)
+		},
+	}
+	for name, end := range cases {
+		t.Run(name, func(t *testing.T) {
+			q, pod := newWait(t, wrappers.ECS().Max(2))
+			before := scrape.Read(t, &metrics.Scheduler)
+			end(q, pod)
+			if got := q.pl.state().Waiting; got.Pods != 0 {
+				t.Errorf("waiting: %+v, want none", got)
+			}
+			if got := counters(t, before)[`spillway_wait_duration_seconds{end="unplaced"}`]; got != 1 {
+				t.Errorf("%v waits have ended unplaced, want 1", got)
+			}
+		})
+	}
+}
+
+// TestAMomentIsNoWait is about a pod that has ended, and that only the snapshot still shows.
+func TestAMomentIsNoWait(t *testing.T) {
+	q := newQueue(t, 2, "2")
+	old := webPod("old").Node("n")
+	q.remove(old.Obj())
+	before := scrape.Read(t, &metrics.Scheduler)
+	if _, placed := q.try(q.pod("new", 0, 0), infos(t, q.nodes, old), nothing); placed {
+		t.Fatal("the node has no room yet")
+	}
+	if got := q.pl.state().Waiting; got.Pods != 0 {
+		t.Errorf("waiting: %+v, want none", got)
+	}
+	want := scrape.Series{`spillway_decisions_total{outcome="waiting",resource="ecs",unit="0"}`: 1}
+	if diff := cmp.Diff(want, counters(t, before)); diff != "" {
+		t.Errorf("counters (-want +got):\n%s", diff)
 	}
 }
 
@@ -209,8 +304,10 @@ func TestASchedulerWithoutCyclesHasNoHeldPods(t *testing.T) {
 
 func TestWhyVirtualNodesAreClosed(t *testing.T) {
 	full, soldOut, unknown := offer.Verdict{Why: "full", Full: true}, offer.Verdict{Why: "sold out", SoldOut: true}, offer.Verdict{Why: "stale"}
+	deleted := offer.Verdict{Why: "deleted", Deleted: true}
 	for want, refusals := range map[placement.Passed][]offer.Verdict{
-		placement.PassedECIFull: {soldOut, full}, placement.PassedSoldOut: {unknown, soldOut}, placement.PassedECIUnknown: {unknown},
+		placement.PassedECIFull: {soldOut, full}, placement.PassedSoldOut: {unknown, soldOut}, placement.PassedECIUnknown: {deleted, unknown},
+		placement.PassedNodesClosed: {deleted, deleted},
 	} {
 		if got := newClosure(refusals).passed; got != want {
 			t.Errorf("%v: %q, want %q", refusals, got, want)

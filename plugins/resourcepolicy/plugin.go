@@ -149,7 +149,7 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	pl.admission.wake, pl.admission.waits = pl.wake, pl.waits
 	pl.admission.held = func(pods []*corev1.Pod) {
 		for _, pod := range pods {
-			pl.notices.add(pod)
+			pl.beginHold(pod)
 		}
 	}
 	pl.admission.holdEnded = pl.holdEnded

@@ -26,6 +26,7 @@ func (pl *ResourcePolicy) PostFilter(
 	if s == nil {
 		// A pod without a policy; or one that another plugin refused before this one was asked.
 		pl.admission.leave(pod.UID)
+		pl.inflight.stopWait(pod.UID)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
 	if s.view == nil || refusedBefore(statuses) {
@@ -34,6 +35,7 @@ func (pl *ResourcePolicy) PostFilter(
 			metrics.Decided(metrics.OutcomeOther, metrics.NoUnit, false)
 		}
 		pl.admission.leave(pod.UID)
+		pl.inflight.stopWait(pod.UID)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
 	s.view.walk = s.view.walk.on()
@@ -167,22 +169,20 @@ func (pl *ResourcePolicy) attemptEnded(s *cycleState, decision *placement.Decisi
 	}
 }
 
-// note counts the attempt of a pod that was not placed. That it is held is counted when its user is told.
+// note counts the attempt of a pod that was not placed. That it is held is counted when its user is told. The moment until a pod that has ended leaves its
+// node neither begins a wait nor ends one.
 func (pl *ResourcePolicy) note(s *cycleState, decision *placement.Decision) {
 	switch decision.Outcome {
 	case placement.Waiting:
-		pl.noteWait(s, decision.Unit)
+		decided(metrics.OutcomeWaiting, &s.policy.Units[decision.Unit])
+		if !decision.Leaving() {
+			pl.inflight.beginWait(s.view.pod, s.policy.Units[decision.Unit].ID)
+		}
 		return
 	case placement.Failed:
 		metrics.Decided(metrics.OutcomeFailed, metrics.NoUnit, false)
 	}
 	pl.inflight.stopWait(s.view.pod.UID)
-}
-
-// noteWait counts an attempt that ends in a wait.
-func (pl *ResourcePolicy) noteWait(s *cycleState, unit int) {
-	decided(metrics.OutcomeWaiting, &s.policy.Units[unit])
-	pl.inflight.beginWait(s.view.pod, s.policy.Units[unit].ID)
 }
 
 // on returns the walk as one that can be added to.

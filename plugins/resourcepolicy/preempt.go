@@ -117,7 +117,8 @@ func (pl *ResourcePolicy) preemptIn(
 		return nil, status
 	case result == nil:
 		// Pods that this one preempted before have still to end.
-		pl.noteWait(s, unit)
+		decided(metrics.OutcomeWaiting, s.unit)
+		pl.inflight.beginWait(pod, s.unit.ID)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, status.Message())
 	default:
 		return nil, nil

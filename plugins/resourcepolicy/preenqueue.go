@@ -43,7 +43,7 @@ func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status
 	if err != nil || p.pl.admission.ask(policy, groupName, pod) {
 		return nil
 	}
-	p.pl.notices.add(pod)
+	p.pl.beginHold(pod)
 	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("every unit of ResourcePolicy %s is full: the pod is held", policy.Name))
 }
 

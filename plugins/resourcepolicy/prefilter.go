@@ -27,6 +27,7 @@ func (pl *ResourcePolicy) PreFilter(
 	policy := policies.Governing(pod.Namespace, pod.Labels)
 	if policy == nil {
 		pl.letGo()
+		pl.inflight.stopWait(pod.UID) // It may have had a policy.
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	s := &cycleState{policy: policy, now: time.Now(), outcome: placement.Failed}

@@ -108,6 +108,7 @@ func (pl *ResourcePolicy) podDeleted(pod *corev1.Pod) {
 // podGone follows a pod that is deleted before it is bound. It may have been assumed already.
 func (pl *ResourcePolicy) podGone(pod *corev1.Pod) {
 	pl.admission.forget(pod.UID)
+	pl.inflight.stopWait(pod.UID)
 	nominated := pl.inflight.dropNomination(pod.UID)
 	node := pl.inflight.node(pod.UID)
 	if node == "" && !nominated {
