@@ -92,16 +92,18 @@ var _ = Describe("An upgrade", Ordered, func() {
 		mustHelm("uninstall", release, "--wait")
 		mustHelm("install", release, chart, ports.defaults().file())
 		ofRelease := func(s snapshot) []string {
-			return slices.DeleteFunc(s.without(ofTests...).names(before), hasRandomName)
+			return slices.DeleteFunc(s.without(ofTests...).names(before), isNotOfChart)
 		}
 		Eventually(func() string { return cmp.Diff(ofRelease(takeSnapshot(ctx)), ofRelease(upgraded)) }).Should(BeEmpty())
 	})
 })
 
-// hasRandomName tells whether the name of an object differs from one installation to the next: pods, their ReplicaSets, the records of helm.
-func hasRandomName(name string) bool {
-	random := []string{"pods ", "replicasets.apps ", "endpointslices.", "ipaddresses.", "secrets " + namespace + "/sh.helm.release."}
-	return slices.ContainsFunc(random, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+// isNotOfChart tells whether an object differs from one installation to the next: by its random name, as pods, their ReplicaSets, the records of helm; or
+// because the binaries make it, which have run before the uninstall and not after it.
+func isNotOfChart(name string) bool {
+	others := []string{"leases.coordination.k8s.io ",
+		"pods ", "replicasets.apps ", "endpointslices.", "ipaddresses.", "secrets " + namespace + "/sh.helm.release."}
+	return slices.ContainsFunc(others, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 func selectorsOf(ctx context.Context) map[string]*metav1.LabelSelector {
