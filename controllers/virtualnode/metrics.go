@@ -16,16 +16,12 @@ import (
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/account"
-	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
-const (
-	// readingTakes bounds a reading of the metrics. All of it is in memory, once the cache has been filled.
-	readingTakes = 5 * time.Second
-	picoPerUnit  = 1e12
-)
+// readingTakes bounds a reading of the metrics. All of it is in memory, once the cache has been filled.
+const readingTakes = 5 * time.Second
 
 // forgetsMetrics drops the counters of a VirtualNode that is gone, which is not reconciled any more.
 var forgetsMetrics = handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
@@ -97,31 +93,27 @@ func stateOf(vn *v1alpha1.VirtualNode) metrics.VirtualNode {
 
 // setUse sets what the pods on the Node hold and cost. reading may be nil.
 func setUse(read *metrics.VirtualNode, vn *v1alpha1.VirtualNode, pods []*corev1.Pod, reading *account.Reading) {
-	var held offer.Amount
+	u := heldBy(pods, vn.Spec.Region)
 	var prices account.Prices
 	if reading != nil {
 		prices = reading.Prices[vn.Spec.Zone]
 	}
 	var cost float64
 	unpriced := 0
-	for _, pod := range pods {
-		holding := offer.HoldingOf(pod, vn.Spec.Region)
-		held = held.Plus(holding.Amount())
-		each, known := prices.Rates.Dearest(holding.Bill)
-		cost += float64(each)
+	for _, bill := range u.bills {
+		each, known := prices.Rates.Dearest(bill)
+		cost += each.Units()
 		if !known || prices.Currency == "" {
 			unpriced++
 		}
 	}
 	read.Used = map[string]float64{
-		metrics.ResourceCPU: float64(held.MilliCPU) / 1000, metrics.ResourceMemory: float64(held.Memory), metrics.ResourcePods: float64(held.Pods),
-		metrics.ResourceGPU: float64(held.GPUs),
+		metrics.ResourceCPU: float64(u.held.MilliCPU) / 1000, metrics.ResourceMemory: float64(u.held.Memory), metrics.ResourcePods: float64(u.held.Pods),
+		metrics.ResourceGPU: float64(u.held.GPUs),
 	}
-	read.Currency, read.CostPerHour, read.UnpricedPods = prices.Currency, cost/picoPerUnit, unpriced
+	read.Currency, read.CostPerHour, read.UnpricedPods = prices.Currency, cost, unpriced
 	if limit := vn.Spec.MaxSpendPerHour; limit != nil {
-		if spend, err := ecispec.ParsePico(offer.Decimal(limit.Quantity)); err == nil {
-			read.CostLimit = float64(spend) / picoPerUnit
-		}
+		read.CostLimit = limit.AsApproximateFloat64()
 	}
 }
 

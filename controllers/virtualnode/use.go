@@ -31,12 +31,7 @@ func (c *Controller) podsOn(ctx context.Context, node string) ([]*corev1.Pod, er
 // useOf returns what pods hold of what a VirtualNode's account has. A pod counts as a part of the used quota only when ECI itself has told of its instance
 // before and after it told the usage, and when the scheduler sees the pod on its node: otherwise its use is another's, and no room is promised for it.
 func (c *Controller) useOf(ctx context.Context, vn *v1alpha1.VirtualNode, pods []*corev1.Pod, groups account.Groups) (use, error) {
-	var u use
-	for _, pod := range pods {
-		held := offer.HoldingOf(pod, vn.Spec.Region)
-		u.held = u.held.Plus(held.Amount())
-		u.bills = append(u.bills, held.Bill)
-	}
+	u := heldBy(pods, vn.Spec.Region)
 	all, err := c.virtualNodes(ctx)
 	if err != nil {
 		return use{}, err
@@ -58,6 +53,17 @@ func (c *Controller) useOf(ctx context.Context, vn *v1alpha1.VirtualNode, pods [
 		}
 	}
 	return u, nil
+}
+
+// heldBy returns what pods hold in a region, and their bills.
+func heldBy(pods []*corev1.Pod, region string) use {
+	var u use
+	for _, pod := range pods {
+		held := offer.HoldingOf(pod, region)
+		u.held = u.held.Plus(held.Amount())
+		u.bills = append(u.bills, held.Bill)
+	}
+	return u
 }
 
 // virtualNodes returns all VirtualNodes, from the cache. They must not be changed.

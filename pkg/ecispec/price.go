@@ -7,6 +7,7 @@ import (
 
 const (
 	picoDecimals   = 12
+	picoPerUnit    = 1e12
 	secondsPerHour = 3600
 )
 
@@ -36,6 +37,9 @@ func ParsePico(decimal string) (Pico, error) {
 
 // String writes the amount as a plain decimal number without trailing zeros, such as "0.0693". ParsePico reads it unless it is negative.
 func (p Pico) String() string { return formatDecimal(int64(p), picoDecimals) }
+
+// Units is the amount in the account's currency, such as 0.0693, for people and metrics: it is not exact.
+func (p Pico) Units() float64 { return float64(p) / picoPerUnit }
 
 // PerSecond is the price of a specification for a second, rounded up. It returns false when its instance type has no price: such a specification is
 // never priced by its vCPUs and memory (ECI: "Billing of ECS instance types").

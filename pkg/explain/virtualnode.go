@@ -64,7 +64,7 @@ func PricePerHour(vn *eciv1alpha1.VirtualNode, pod *corev1.Pod) ecispec.Pico {
 
 // money writes an amount of the account's currency, to the hundredth of a cent.
 func money(vn *eciv1alpha1.VirtualNode, amount ecispec.Pico) string {
-	return fmt.Sprintf("%.4f %s", float64(amount)/1e12, vn.Status.Price.Currency)
+	return fmt.Sprintf("%.4f %s", amount.Units(), vn.Status.Price.Currency)
 }
 
 // capacityOf writes what the pods on a virtual node may hold.

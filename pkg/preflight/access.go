@@ -48,7 +48,7 @@ func accessOf(rule *rbacv1.PolicyRule) []Access {
 }
 
 // checkAccess asks the API server whether the binary may do what it must do.
-func checkAccess(ctx context.Context, client kubernetes.Interface, needs *Needs) (warning string, err error) {
+func checkAccess(ctx context.Context, client kubernetes.Interface, needs *Needs) error {
 	var denied []string
 	for i := range needs.Access {
 		review := &authorizationv1.SelfSubjectAccessReview{
@@ -56,20 +56,20 @@ func checkAccess(ctx context.Context, client kubernetes.Interface, needs *Needs)
 		}
 		answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 		if err != nil {
-			return "", fmt.Errorf("asking for this binary's own rights: %w", err)
+			return fmt.Errorf("asking for this binary's own rights: %w", err)
 		}
 		if answer.Status.EvaluationError != "" && !answer.Status.Allowed && !answer.Status.Denied {
 			// An authorizer that could not decide, such as a webhook that does not answer, is no denial.
-			return "", fmt.Errorf("asking for this binary's own rights: %s", answer.Status.EvaluationError)
+			return fmt.Errorf("asking for this binary's own rights: %s", answer.Status.EvaluationError)
 		}
 		if !answer.Status.Allowed {
 			denied = append(denied, words(&needs.Access[i]))
 		}
 	}
 	if len(denied) == 0 {
-		return "", nil
+		return nil
 	}
-	return "", finding(fmt.Sprintf("this ServiceAccount may not %s: bind it to ClusterRole %s, as the chart does", strings.Join(denied, ", "), needs.Role))
+	return finding(fmt.Sprintf("this ServiceAccount may not %s: bind it to ClusterRole %s, as the chart does", strings.Join(denied, ", "), needs.Role))
 }
 
 // words says an access as kubectl auth can-i does: list pods, create pods/eviction, get replicasets.apps.

@@ -34,6 +34,11 @@ type Needs struct {
 	Role   string
 }
 
+// finding is an error that says definitely that the cluster is not fit. Any other error of a check is a warning.
+type finding string
+
+func (f finding) Error() string { return string(f) }
+
 // Check returns what the cluster definitely lacks as an error, a sentence each. What could not be asked, and what may be a problem, is in warnings: an API
 // server that does not answer says nothing about the cluster, and kube-scheduler waits for one by itself.
 func Check(ctx context.Context, config *rest.Config, needs *Needs) (warnings []string, err error) {
@@ -71,30 +76,16 @@ func Wait(ctx context.Context, config *rest.Config, told func(error)) error {
 
 func check(ctx context.Context, client kubernetes.Interface, needs *Needs) (warnings []string, err error) {
 	var findings []error
-	for _, check := range []func(context.Context, kubernetes.Interface, *Needs) (string, error){checkVersion, checkResources, checkAccess} {
-		warning, err := check(ctx, client, needs)
-		if warning != "" {
-			warnings = append(warnings, warning)
+	for _, check := range []func(context.Context, kubernetes.Interface, *Needs) error{checkVersion, checkResources, checkAccess} {
+		err := check(ctx, client, needs)
+		var definite finding
+		switch {
+		case err == nil:
+		case errors.As(err, &definite):
+			findings = append(findings, err)
+		default:
+			warnings = append(warnings, err.Error())
 		}
-		if err == nil {
-			continue
-		}
-		if isUnanswered(err) {
-			warnings = append(warnings, fmt.Sprintf("not checked: %v", err))
-			continue
-		}
-		findings = append(findings, err)
 	}
 	return warnings, errors.Join(findings...)
-}
-
-// finding is a definite answer: the cluster is not fit.
-type finding string
-
-func (f finding) Error() string { return string(f) }
-
-// isUnanswered tells whether a question was not answered, which says nothing about the cluster.
-func isUnanswered(err error) bool {
-	var definite finding
-	return !errors.As(err, &definite)
 }

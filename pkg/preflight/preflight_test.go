@@ -85,14 +85,14 @@ func TestCheck(t *testing.T) {
 		"emulates its own version": {cluster: cluster{version: "v1.37.2", emulates: "1.37", resources: both}, actsAs: version.MustParse("1.37")},
 		"rights that an authorizer cannot decide": {
 			cluster:  cluster{version: "v1.37.2", resources: both, undecided: "pods"},
-			warnings: []string{"not checked: asking for this binary's own rights: the webhook does not answer"},
+			warnings: []string{"asking for this binary's own rights: the webhook does not answer"},
 		},
 		"newer than tested":          {cluster: cluster{version: "v1.38.0", resources: both}, warnings: []string{"the cluster is Kubernetes v1.38.0: Spillway is tested with 1.34 to 1.37; look for a newer release of Spillway"}},
 		"no CRD":                     {cluster: cluster{version: "v1.37.2"}, err: "the cluster lacks CRD resourcepolicies.scheduling.alibabacloud.com, which must serve v1alpha1: install the chart with crds.enabled=true, or apply config/crd of this release"},
 		"a CRD without status":       {cluster: cluster{version: "v1.37.2", resources: both[:1]}, err: "the cluster lacks the status subresource of CRD resourcepolicies.scheduling.alibabacloud.com: install the chart with crds.enabled=true, or apply config/crd of this release"},
 		"no right":                   {cluster: cluster{version: "v1.37.2", resources: both, denied: "pods"}, err: "this ServiceAccount may not list pods, create pods/eviction: bind it to ClusterRole spillway-test, as the chart does"},
 		"no CRD and no right":        {cluster: cluster{version: "v1.37.2", denied: "replicasets"}, err: "the cluster lacks CRD resourcepolicies.scheduling.alibabacloud.com, which must serve v1alpha1: install the chart with crds.enabled=true, or apply config/crd of this release\nthis ServiceAccount may not get replicasets.apps: bind it to ClusterRole spillway-test, as the chart does"},
-		"rights that nobody answers": {cluster: cluster{version: "v1.37.2", resources: both, broken: true}, warnings: []string{"not checked: asking for this binary's own rights: connection refused"}},
+		"rights that nobody answers": {cluster: cluster{version: "v1.37.2", resources: both, broken: true}, warnings: []string{"asking for this binary's own rights: connection refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			warnings, err := check(context.Background(), tc.cluster.client(), &Needs{

@@ -22,12 +22,12 @@ type Resource struct {
 }
 
 // checkResources asks whether the custom resources are served.
-func checkResources(_ context.Context, client kubernetes.Interface, needs *Needs) (warning string, err error) {
+func checkResources(_ context.Context, client kubernetes.Interface, needs *Needs) error {
 	var missing []string
 	for _, need := range needs.Resources {
 		list, err := client.Discovery().ServerResourcesForGroupVersion(need.String())
 		if err != nil && !apierrors.IsNotFound(err) {
-			return "", fmt.Errorf("asking for the resources of %s: %w", need.GroupVersion, err)
+			return fmt.Errorf("asking for the resources of %s: %w", need.GroupVersion, err)
 		}
 		switch {
 		case !serves(list, need.Plural):
@@ -37,9 +37,9 @@ func checkResources(_ context.Context, client kubernetes.Interface, needs *Needs
 		}
 	}
 	if len(missing) == 0 {
-		return "", nil
+		return nil
 	}
-	return "", finding(fmt.Sprintf("the cluster lacks %s: install the chart with crds.enabled=true, or apply config/crd of this release", strings.Join(missing, ", and ")))
+	return finding(fmt.Sprintf("the cluster lacks %s: install the chart with crds.enabled=true, or apply config/crd of this release", strings.Join(missing, ", and ")))
 }
 
 func serves(list *metav1.APIResourceList, name string) bool {

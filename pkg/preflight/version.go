@@ -18,18 +18,18 @@ var (
 )
 
 // checkVersion holds the version of the API server to the range, and to the version that the binary acts as.
-func checkVersion(_ context.Context, client kubernetes.Interface, needs *Needs) (warning string, err error) {
+func checkVersion(_ context.Context, client kubernetes.Interface, needs *Needs) error {
 	info, err := client.Discovery().ServerVersion()
 	if err != nil {
-		return "", fmt.Errorf("reading the version of the API server: %w", err)
+		return fmt.Errorf("reading the version of the API server: %w", err)
 	}
 	full, err := version.ParseGeneric(info.GitVersion)
 	if err != nil {
-		return "", fmt.Errorf("reading the version of the API server: %w", err)
+		return fmt.Errorf("reading the version of the API server: %w", err)
 	}
 	server, err := actingVersion(info, full)
 	if err != nil {
-		return "", err
+		return err
 	}
 	words := info.GitVersion
 	if server.Minor() != full.Minor() {
@@ -37,14 +37,14 @@ func checkVersion(_ context.Context, client kubernetes.Interface, needs *Needs) 
 	}
 	switch actsAs := needs.ActsAs; {
 	case server.LessThan(Oldest):
-		return "", finding(fmt.Sprintf("the cluster is Kubernetes %s: Spillway supports %s to %s; upgrade the cluster first", words, Oldest, Newest))
+		return finding(fmt.Sprintf("the cluster is Kubernetes %s: Spillway supports %s to %s; upgrade the cluster first", words, Oldest, Newest))
 	case actsAs != nil && server.LessThan(version.MajorMinor(actsAs.Major(), actsAs.Minor())):
-		return "", finding(fmt.Sprintf("the cluster is Kubernetes %s and the scheduler acts as %s, which asks for APIs that the cluster lacks: start it with "+
+		return finding(fmt.Sprintf("the cluster is Kubernetes %s and the scheduler acts as %s, which asks for APIs that the cluster lacks: start it with "+
 			"--emulated-version=%s, as the chart does", words, actsAs, server))
 	case Newest.LessThan(server):
-		return fmt.Sprintf("the cluster is Kubernetes %s: Spillway is tested with %s to %s; look for a newer release of Spillway", words, Oldest, Newest), nil
+		return fmt.Errorf("the cluster is Kubernetes %s: Spillway is tested with %s to %s; look for a newer release of Spillway", words, Oldest, Newest)
 	default:
-		return "", nil
+		return nil
 	}
 }
 

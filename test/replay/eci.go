@@ -13,8 +13,6 @@ const (
 	// cpuSecond and gibSecond are ECI's list prices in CNY, of a vCPU and of a GiB for a second (ECI: "Billing of ECI instances").
 	cpuSecond, gibSecond = "0.000049", "0.00000613"
 	secondsPerHour       = 3600
-	// picoPerUnit is how many ecispec.Pico are one CNY.
-	picoPerUnit = 1e12
 )
 
 // gpuTypes are ECS instance types with GPUs that ECI runs (ECI: "Create a GPU-accelerated ECI pod"), with the sizes that ECS documents, from small to large:
@@ -79,5 +77,5 @@ func costOf(pod *corev1.Pod, rates ecispec.Rates) cost {
 		return cost{}
 	}
 	price, ok := rates.PerSecond(bill.Most())
-	return cost{perSecond: float64(price) / picoPerUnit, sold: ok}
+	return cost{perSecond: price.Units(), sold: ok}
 }
