@@ -3,7 +3,11 @@
 //
 // The counts follow the scheduler's own snapshot (bound and assumed pods): Sync compares each node's generation with the one it counted before and
 // looks only at the pods of nodes that changed, of which it counts those that came or went. A count is therefore never adjusted by an event that may be
-// lost, late or repeated.
+// lost, late or repeated. An edit of a policy costs what the pods cost that it may count differently (R15): Sync counts those anew and no others.
+//
+//   - ledger.go: the counts.
+//   - follow.go: the nodes and pods that changed in the snapshot.
+//   - edits.go: the pods that an edit of a policy concerns.
 package ledger
 
 import (
@@ -38,10 +42,13 @@ type Snapshot[P comparable] interface {
 	Pod(node, at int) P
 	// Contribution returns what a pod on a node adds to the counts.
 	Contribution(node int, pod P) Contribution
+	// Owner returns the namespace and the labels by which policies select a pod.
+	Owner(pod P) (namespace string, labels map[string]string)
 }
 
 // Contribution is what one pod adds to the counts; the zero value adds nothing.
 type Contribution struct {
+	// Policy governs the pod, also when it adds nothing; empty when no policy does.
 	Policy types.UID
 	Group  string
 	Unit   int
@@ -68,8 +75,8 @@ func (c *Contribution) keys(f func(Key)) {
 
 // Ledger is the counts. The zero value is not usable: call New.
 type Ledger[P comparable] struct {
-	epoch  int64
-	nodes  []countedNode[P]
+	nodes  []*countedNode[P]
+	byName map[string]*countedNode[P]
 	totals map[Key]placement.Usage
 	// pods is how many pods count for their group.
 	pods int
@@ -77,19 +84,29 @@ type Ledger[P comparable] struct {
 	priorities map[Key]map[int32]int64
 	// saturated are the keys whose total had reached the largest number and lost a part: what is left must be added up again.
 	saturated map[Key]bool
+	// governed are the pods of each policy, and namespaces those of each namespace.
+	governed   map[types.UID]podSet[P]
+	namespaces map[string]podSet[P]
 }
 
 // countedNode is a node as it was counted.
 type countedNode[P comparable] struct {
 	name       string
 	generation int64
-	pods       []countedPod[P]
+	// place is where the node stands in the list.
+	place int
+	pods  []*countedPod[P]
 }
 
+// countedPod is a pod as it was counted.
 type countedPod[P comparable] struct {
-	pod  P
-	adds Contribution
+	pod       P
+	node      *countedNode[P]
+	namespace string
+	adds      Contribution
 }
+
+type podSet[P comparable] map[*countedPod[P]]struct{}
 
 // Change tells what Sync found.
 type Change struct {
@@ -101,7 +118,10 @@ type Change struct {
 
 // New returns an empty ledger.
 func New[P comparable]() *Ledger[P] {
-	return &Ledger[P]{epoch: -1, totals: map[Key]placement.Usage{}, priorities: map[Key]map[int32]int64{}, saturated: map[Key]bool{}}
+	return &Ledger[P]{
+		byName: map[string]*countedNode[P]{}, totals: map[Key]placement.Usage{}, priorities: map[Key]map[int32]int64{},
+		saturated: map[Key]bool{}, governed: map[types.UID]podSet[P]{}, namespaces: map[string]podSet[P]{},
+	}
 }
 
 // Size returns how many pods count for their group, and how many counts there are.
@@ -121,103 +141,39 @@ func (l *Ledger[P]) Lowest(key Key) (int32, bool) {
 	return lowest, found
 }
 
-// Sync brings the counts up to date with the snapshot. Another epoch (other policies) voids every count. It costs a comparison for each node that
-// did not change, and for each pod on those that did.
-func (l *Ledger[P]) Sync(epoch int64, snapshot Snapshot[P]) Change {
-	if epoch != l.epoch {
-		l.epoch, l.nodes, l.pods = epoch, nil, 0
-		l.totals, l.priorities = map[Key]placement.Usage{}, map[Key]map[int32]int64{}
+// Counted returns what a pod on a node was counted as by the last Sync, so that a simulation takes away exactly what the counts have. It returns false for
+// a pod that was not on the node then. It may be called by several goroutines, but not during Sync.
+func (l *Ledger[P]) Counted(node string, is func(P) bool) (Contribution, bool) {
+	n := l.byName[node]
+	if n == nil {
+		return Contribution{}, false
 	}
+	for _, counted := range n.pods {
+		if is(counted.pod) {
+			return counted.adds, true
+		}
+	}
+	return Contribution{}, false
+}
+
+// Sync brings the counts up to date with the snapshot, and with the edits of policies since the last Sync. It costs a comparison for each node that did not
+// change, and for each pod on those that did.
+func (l *Ledger[P]) Sync(edits []placement.Edit, snapshot Snapshot[P]) Change {
 	change := l.follow(snapshot)
+	for i := range edits {
+		l.recount(&edits[i], snapshot)
+	}
 	l.addUpSaturated()
 	return change
 }
 
-// follow counts the nodes that changed.
-func (l *Ledger[P]) follow(snapshot Snapshot[P]) Change {
-	if snapshot.Len() != len(l.nodes) {
-		l.realign(snapshot)
-		return Change{Realigned: true}
+// add counts a pod.
+func (l *Ledger[P]) add(counted *countedPod[P]) {
+	insert(l.namespaces, counted.namespace, counted)
+	adds := &counted.adds
+	if adds.Policy != "" {
+		insert(l.governed, adds.Policy, counted)
 	}
-	var change Change
-	for i := range l.nodes {
-		generation := snapshot.Generation(i)
-		if generation == l.nodes[i].generation {
-			continue
-		}
-		if snapshot.Name(i) != l.nodes[i].name {
-			l.realign(snapshot)
-			return Change{Realigned: true}
-		}
-		l.nodes[i].generation = generation
-		l.followNode(snapshot, i)
-		change.Nodes = append(change.Nodes, i)
-	}
-	return change
-}
-
-// realign follows a list with other nodes, or in another order. Nodes that did not change are not looked at.
-func (l *Ledger[P]) realign(snapshot Snapshot[P]) {
-	known := make(map[string]countedNode[P], len(l.nodes))
-	for _, n := range l.nodes {
-		known[n.name] = n
-	}
-	l.nodes = make([]countedNode[P], snapshot.Len())
-	for i := range l.nodes {
-		name, generation := snapshot.Name(i), snapshot.Generation(i)
-		old, ok := known[name]
-		delete(known, name)
-		l.nodes[i] = countedNode[P]{name: name, generation: generation, pods: old.pods}
-		if !ok || old.generation != generation {
-			l.followNode(snapshot, i)
-		}
-	}
-	for _, gone := range known {
-		for at := range gone.pods {
-			l.subtract(&gone.pods[at].adds)
-		}
-	}
-}
-
-// followNode counts the pods of a node that came or went. The scheduler adds at the end, and puts the last one in the place of one that goes, so that most
-// stand where they stood.
-func (l *Ledger[P]) followNode(snapshot Snapshot[P], i int) {
-	n, size := &l.nodes[i], snapshot.Pods(i)
-	var places []int
-	var moved map[P]Contribution
-	for at := range n.pods {
-		old := &n.pods[at]
-		if at < size {
-			if snapshot.Pod(i, at) == old.pod {
-				continue
-			}
-			places = append(places, at)
-		}
-		if moved == nil {
-			moved = map[P]Contribution{}
-		}
-		moved[old.pod] = old.adds
-		l.subtract(&old.adds)
-	}
-	for at := len(n.pods); at < size; at++ {
-		places = append(places, at)
-		n.pods = append(n.pods, countedPod[P]{})
-	}
-	for _, at := range places {
-		pod := snapshot.Pod(i, at)
-		adds, known := moved[pod]
-		if !known {
-			adds = snapshot.Contribution(i, pod)
-		}
-		l.add(&adds)
-		n.pods[at] = countedPod[P]{pod, adds}
-	}
-	clear(n.pods[size:])
-	n.pods = n.pods[:size]
-}
-
-// add adds a pod to the totals.
-func (l *Ledger[P]) add(adds *Contribution) {
 	if adds.Counts {
 		l.pods++
 	}
@@ -230,8 +186,11 @@ func (l *Ledger[P]) add(adds *Contribution) {
 	})
 }
 
-// subtract takes a pod out of the totals. Keys without pods are forgotten, so that the ledger does not grow with every group that ever was.
-func (l *Ledger[P]) subtract(adds *Contribution) {
+// subtract takes a pod out of the counts. Keys without pods are forgotten, so that the ledger does not grow with every group that ever was.
+func (l *Ledger[P]) subtract(counted *countedPod[P]) {
+	remove(l.namespaces, counted.namespace, counted)
+	adds := &counted.adds
+	remove(l.governed, adds.Policy, counted)
 	if adds.Counts {
 		l.pods--
 	}
@@ -256,15 +215,12 @@ func (l *Ledger[P]) subtract(adds *Contribution) {
 func (l *Ledger[P]) addUpSaturated() {
 	for saturated := range l.saturated {
 		var total placement.Usage
-		for i := range l.nodes {
-			for at := range l.nodes[i].pods {
-				adds := &l.nodes[i].pods[at].adds
-				adds.keys(func(key Key) {
-					if key == saturated {
-						total = total.Add(adds.Requests)
-					}
-				})
-			}
+		for counted := range l.governed[saturated.Policy] {
+			counted.adds.keys(func(key Key) {
+				if key == saturated {
+					total = total.Add(counted.adds.Requests)
+				}
+			})
 		}
 		delete(l.totals, saturated)
 		if total.Pods > 0 {
@@ -272,4 +228,20 @@ func (l *Ledger[P]) addUpSaturated() {
 		}
 	}
 	clear(l.saturated)
+}
+
+func insert[K, P comparable](sets map[K]podSet[P], key K, counted *countedPod[P]) {
+	set := sets[key]
+	if set == nil {
+		set = podSet[P]{}
+		sets[key] = set
+	}
+	set[counted] = struct{}{}
+}
+
+func remove[K, P comparable](sets map[K]podSet[P], key K, counted *countedPod[P]) {
+	set := sets[key]
+	if delete(set, counted); len(set) == 0 {
+		delete(sets, key)
+	}
 }

@@ -28,6 +28,8 @@ type fakeSnapshot struct {
 	counted []string
 }
 
+func (s *fakeSnapshot) Owner(*fakePod) (string, map[string]string) { return "", nil }
+
 func (s *fakeSnapshot) Len() int               { return len(s.nodes) }
 func (s *fakeSnapshot) Generation(i int) int64 { return s.nodes[i].generation }
 func (s *fakeSnapshot) Name(i int) string      { return s.nodes[i].name }
@@ -54,7 +56,6 @@ func TestSync(t *testing.T) {
 	both := map[Key]placement.Usage{unit0: {Pods: 3, Requests: []int64{13}}, unit1: {Pods: 1, Requests: []int64{9}}}
 	cases := map[string]struct {
 		nodes       []fakeNode
-		epoch       int64
 		want        map[Key]placement.Usage
 		wantChange  Change
 		wantCounted []string
@@ -86,14 +87,13 @@ func TestSync(t *testing.T) {
 			want:       map[Key]placement.Usage{unit0: {Pods: 2, Requests: []int64{12}}, unit1: {Pods: 1, Requests: []int64{2}}},
 			wantChange: Change{Realigned: true}, wantCounted: []string{"c"},
 		},
-		"other policies void all counts": {nodes: []fakeNode{a, b}, epoch: 1, want: both, wantChange: Change{Realigned: true}, wantCounted: []string{"a", "a", "b", "b"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			l := New[*fakePod]()
-			l.Sync(0, &fakeSnapshot{nodes: []fakeNode{a, b}})
+			l.Sync(nil, &fakeSnapshot{nodes: []fakeNode{a, b}})
 			after := &fakeSnapshot{nodes: tc.nodes}
-			change := l.Sync(tc.epoch, after)
+			change := l.Sync(nil, after)
 			if diff := cmp.Diff(tc.wantChange, change); diff != "" {
 				t.Errorf("change (-want +got):\n%s", diff)
 			}
@@ -111,12 +111,12 @@ func TestAnAbsurdRequestDoesNotSpoilTheSum(t *testing.T) {
 	huge := fakeNode{name: "huge", generation: 1, pods: []*fakePod{{unit0, []int64{math.MaxInt64}}}}
 	large := fakeNode{name: "large", generation: 2, pods: []*fakePod{{unit0, []int64{math.MaxInt64 - 1}}}}
 	l := New[*fakePod]()
-	l.Sync(0, &fakeSnapshot{nodes: []fakeNode{huge, large}})
+	l.Sync(nil, &fakeSnapshot{nodes: []fakeNode{huge, large}})
 	if got := l.Usage(unit0).Requests[0]; got != math.MaxInt64 {
 		t.Errorf("sum = %d, want the largest number", got)
 	}
 	huge.generation, huge.pods = 3, nil
-	l.Sync(0, &fakeSnapshot{nodes: []fakeNode{huge, large}})
+	l.Sync(nil, &fakeSnapshot{nodes: []fakeNode{huge, large}})
 	if got := l.Usage(unit0).Requests[0]; got != math.MaxInt64-1 {
 		t.Errorf("sum = %d, want %d: what overflowed must not be subtracted", got, math.MaxInt64-1)
 	}

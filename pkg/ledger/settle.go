@@ -93,14 +93,21 @@ func (t *Tickets) takeBack() []types.UID {
 			held = append(held, t.hold(pod))
 		}
 	}
-	for shape, claims := range t.waiting {
-		for unit := range claims {
-			for claims[unit].Pods > 0 && t.policy.Over(unit, t.counts[unit].Merge(claims[unit])) {
+	for _, shape := range slices.Collect(maps.Keys(t.waiting)) {
+		for unit := range t.policy.Units {
+			for t.overclaimed(shape, unit) {
 				held = append(held, t.takeSlot(shape, unit))
 			}
 		}
 	}
 	return held
+}
+
+// overclaimed reports whether the waiting pods of a shape claim more of a unit than the counts leave. It reads the claims anew each time: takeSlot replaces
+// them when it moves the last one.
+func (t *Tickets) overclaimed(shape string, unit int) bool {
+	claims := t.waiting[shape]
+	return claims != nil && claims[unit].Pods > 0 && t.policy.Over(unit, t.counts[unit].Merge(claims[unit]))
 }
 
 // hold makes a waiting pod a held one.

@@ -105,6 +105,25 @@ func TestWaitingPodsKeepTheirSlotsFromTheirLikesOnly(t *testing.T) {
 	}
 }
 
+func TestTickets_AllUnitsFillWhilePodsWait(t *testing.T) {
+	policy := placement.Compile(wrappers.MakePolicy("p").Unit(wrappers.ECS().Max(1)).Unit(wrappers.ECI().Max(1)).Obj())
+	tickets := NewTickets(policy)
+	ask(tickets, 2, "s")
+	tickets.Sync(tickets.Version(), usages(0, 0))
+	for i := range 2 {
+		tickets.Wait(applicant(i, "s"))
+	}
+	moves := tickets.Sync(tickets.Version(), usages(1, 1))
+	if diff := cmp.Diff([]types.UID{"b", "a"}, moves.Held); diff != "" {
+		t.Errorf("held once both units are full: every pod that waits (-want +got):\n%s", diff)
+	}
+	for _, pod := range []types.UID{"a", "b"} {
+		if !tickets.IsHeld(pod) {
+			t.Errorf("pod %s still waits for a node although every unit is full", pod)
+		}
+	}
+}
+
 func TestAPodThatFailedForAnotherReasonGivesItsSlotBack(t *testing.T) {
 	tickets := NewTickets(twoUnits())
 	ask(tickets, 4, "s")

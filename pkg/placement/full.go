@@ -45,7 +45,7 @@ func (p *Policy) fullCap(unit int, usage Usage, requests []int64) (int, bool) {
 		return podCap, true
 	}
 	for i, limit := range u.maxRequests {
-		if limit == NoCap || requests[i] == 0 {
+		if limit == NoCap || i >= len(requests) || requests[i] == 0 {
 			continue
 		}
 		used := int64(0)

@@ -58,11 +58,13 @@ func (u Usage) Merge(other Usage) Usage {
 	return sum
 }
 
-// Minus returns the usage without other, which must be a part of it.
+// Minus returns the usage without other. No part of the result is below zero: what other has beyond u was not counted in it.
 func (u Usage) Minus(other Usage) Usage {
-	rest := Usage{Pods: u.Pods - other.Pods, Requests: slices.Clone(u.Requests)}
-	for i := range other.Requests {
-		rest.Requests[i] -= other.Requests[i]
+	rest := Usage{Pods: max(u.Pods-other.Pods, 0), Requests: slices.Clone(u.Requests)}
+	for i := range rest.Requests {
+		if i < len(other.Requests) {
+			rest.Requests[i] = max(rest.Requests[i]-other.Requests[i], 0)
+		}
 	}
 	return rest
 }

@@ -112,17 +112,44 @@ func (s *snapshot) frame(i int) *nodeFrame {
 	return s.lastFrame
 }
 
+// Owner returns the namespace and the labels by which policies select a pod. A pod that has gone is nobody's.
+func (*snapshot) Owner(shown shownPod) (string, map[string]string) {
+	if pod := shown.pod(); pod != nil {
+		return pod.Namespace, pod.Labels
+	}
+	return "", nil
+}
+
+// pod returns the version of the pod that counts; nil when it has gone.
+func (s *shownPod) pod() *corev1.Pod {
+	switch {
+	case s.gone:
+		return nil
+	case s.newest != nil:
+		return s.newest
+	default:
+		return s.info.GetPod()
+	}
+}
+
+// is reports whether the pod has this UID, in whichever version.
+func (s *shownPod) is(uid types.UID) bool {
+	if s.info != nil {
+		return s.info.GetPod().UID == uid
+	}
+	return s.newest.UID == uid
+}
+
 // Contribution returns what a pod on a node counts for.
 func (s *snapshot) Contribution(i int, shown shownPod) ledger.Contribution {
+	pod := shown.pod()
 	switch {
-	case shown.gone:
+	case pod == nil:
 		return ledger.Contribution{}
 	case shown.node == nil:
-		return s.contribution(shown.newest, s.departed[i-len(s.nodes)].labels)
-	case shown.newest != nil:
-		return s.contribution(shown.newest, shown.node.labels)
+		return s.contribution(pod, s.departed[i-len(s.nodes)].labels)
 	default:
-		return s.contribution(shown.info.GetPod(), shown.node.labels)
+		return s.contribution(pod, shown.node.labels)
 	}
 }
 
@@ -144,7 +171,7 @@ func (s *snapshot) contribution(pod *corev1.Pod, nodeLabels map[string]string) l
 	bound := s.boundPod(policy, pod, nodeLabels)
 	unit := policy.UnitOf(&bound)
 	if unit < 0 {
-		return ledger.Contribution{}
+		return ledger.Contribution{Policy: policy.UID}
 	}
 	c := ledger.Contribution{
 		Policy: policy.UID, Unit: unit, Terminating: bound.Terminating, Requests: vector(policy, pod), Priority: corev1helpers.PodPriority(pod),

@@ -13,13 +13,17 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
+// turnsPerSweep is how many cycles there are between two sweeps at least: it bounds the node sets that a policy which is edited all the time leaves behind.
+const turnsPerSweep = 100
+
 // nodeIndex knows which nodes of the scheduler's snapshot are in which node set. It follows the snapshot by the changes that the ledger finds, and
 // belongs to the scheduling goroutine.
 type nodeIndex struct {
-	epoch    int64
 	nodes    []fwk.NodeInfo
 	seen     []seenNode
 	nodeSets map[string]*members
+	// turn counts the cycles, and swept is the turn of the last sweep.
+	turn, swept int64
 	// reported is on how many nodes there is something of a resource that not every node has.
 	reported map[corev1.ResourceName]int
 }
@@ -41,7 +45,9 @@ func newSeenNode(info fwk.NodeInfo) seenNode {
 
 // members are the nodes of one node set.
 type members struct {
-	set   placement.NodeSet
+	set placement.NodeSet
+	// used is the turn in which they were asked for last.
+	used  int64
 	names sets.Set[string]
 	// positions are the members' places in the snapshot.
 	positions []int
@@ -57,13 +63,15 @@ type members struct {
 }
 
 func newNodeIndex() *nodeIndex {
-	return &nodeIndex{epoch: -1, nodeSets: map[string]*members{}, reported: map[corev1.ResourceName]int{}}
+	return &nodeIndex{nodeSets: map[string]*members{}, reported: map[corev1.ResourceName]int{}}
 }
 
-// follow brings the index up to date with the snapshot. Another epoch (other policies) empties it: node sets are indexed when they are asked for.
-func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Change) {
-	if epoch != x.epoch {
-		x.epoch, x.nodeSets = epoch, map[string]*members{}
+// follow brings the index up to date with the snapshot. Node sets are indexed when they are asked for; edited tells that policies were edited, so that some
+// may never be asked for again.
+func (x *nodeIndex) follow(edited bool, nodes []fwk.NodeInfo, change ledger.Change) {
+	x.turn++
+	if edited {
+		x.sweep()
 	}
 	x.nodes = nodes
 	// The ledger's list goes on with departed nodes: one that comes back may stand where it stood there, which is no change of the ledger's list.
@@ -84,6 +92,16 @@ func (x *nodeIndex) follow(epoch int64, nodes []fwk.NodeInfo, change ledger.Chan
 			x.followNode(i)
 		}
 	}
+}
+
+// sweep forgets the node sets that nobody has asked for since the last sweep. It does so once in a while: an edit of one policy must not cost the others
+// their node sets (R15).
+func (x *nodeIndex) sweep() {
+	if x.turn-x.swept < turnsPerSweep {
+		return
+	}
+	maps.DeleteFunc(x.nodeSets, func(_ string, m *members) bool { return m.used < x.swept })
+	x.swept = x.turn
 }
 
 // followNode brings one changed node up to date.
@@ -149,6 +167,7 @@ func (x *nodeIndex) members(set placement.NodeSet) *members {
 		m.rebuild(x.nodes)
 		x.nodeSets[set.Key] = m
 	}
+	m.used = x.turn
 	return m
 }
 

@@ -74,6 +74,8 @@ type ResourcePolicy struct {
 	counts   *ledger.Ledger[shownPod]
 	index    *nodeIndex
 	departed *departed
+	// countedBy are the policies by which the counts were brought up to date last.
+	countedBy *placement.Policies
 	// followed is when they were brought up to date last.
 	followed time.Time
 	// afterGroup is true when the last cycle was one of a pod group.
@@ -157,7 +159,7 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	pl.offers.As = pl.inflight.asPlaced
 	pl.admission.soon = func(f func()) { pl.later(0, f) }
 	pl.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
-	pl.counts, pl.index = ledger.New[shownPod](), newNodeIndex()
+	pl.counts, pl.index, pl.countedBy = ledger.New[shownPod](), newNodeIndex(), placement.NewPolicies()
 	pl.departed = &departed{pods: pl.pods.GetIndexer()}
 }
 

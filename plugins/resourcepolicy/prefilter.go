@@ -86,28 +86,42 @@ func (pl *ResourcePolicy) PreFilterExtensions() fwk.PreFilterExtensions { return
 
 // AddPod counts a pod that a simulation puts on a node. Nominated pods of the same group are counted already.
 func (pl *ResourcePolicy) AddPod(_ context.Context, state fwk.CycleState, _ *corev1.Pod, added fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
-	if s := stateOf(state); s != nil && s.unit != nil && s.countsIn(added.GetPod(), node) {
-		s.usage = s.usage.Add(vector(s.policy, added.GetPod()))
+	if s := stateOf(state); s != nil && s.unit != nil {
+		if adds := s.countedAs(added.GetPod(), node); s.isCounted(&adds) {
+			s.usage = s.usage.Add(adds.Requests)
+		}
 	}
 	return nil
 }
 
 // RemovePod counts a pod no longer that a simulation takes from a node.
 func (pl *ResourcePolicy) RemovePod(_ context.Context, state fwk.CycleState, _ *corev1.Pod, removed fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
-	if s := stateOf(state); s != nil && s.unit != nil && s.countsIn(removed.GetPod(), node) {
-		s.usage = s.usage.Minus(placement.Usage{}.Add(vector(s.policy, removed.GetPod())))
+	if s := stateOf(state); s != nil && s.unit != nil {
+		if adds := s.countedAs(removed.GetPod(), node); s.isCounted(&adds) {
+			s.usage = s.usage.Minus(placement.Usage{}.Add(adds.Requests))
+		}
 	}
 	return nil
 }
 
-// countsIn tells whether a pod on a node is counted in the usage of the state: for its unit, and in its group. It is counted as the ledger counts it.
-func (s *cycleState) countsIn(pod *corev1.Pod, node fwk.NodeInfo) bool {
-	if _, nominated := s.view.pl.inflight.nominated(pod.UID); nominated {
-		return false
+// countedAs returns what a pod on a node is in the counts of this cycle. A simulation must take away what the counts have, and not what the pod would count
+// for by another version of it or of what is remembered: the informer may be ahead of the snapshot, and handlers run at any time (R13).
+func (s *cycleState) countedAs(pod *corev1.Pod, node fwk.NodeInfo) ledger.Contribution {
+	pl := s.view.pl
+	if _, nominated := pl.inflight.nominated(pod.UID); nominated {
+		return ledger.Contribution{}
 	}
-	one := &snapshot{policies: s.view.policies, inflight: s.view.pl.inflight}
-	counted := one.contribution(pod, labelsOf(node.Node()))
-	return counted.Counts && counted.Key() == ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: s.unit.Index}
+	counted, onNode := pl.counts.Counted(node.Node().Name, func(shown shownPod) bool { return shown.is(pod.UID) })
+	if onNode {
+		return counted
+	}
+	one := &snapshot{policies: s.view.policies, inflight: pl.inflight}
+	return one.contribution(pod, labelsOf(node.Node()))
+}
+
+// isCounted reports whether a pod is in the usage of the state: it counts for its unit, and in its group.
+func (s *cycleState) isCounted(adds *ledger.Contribution) bool {
+	return adds.Counts && adds.Key() == ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: s.unit.Index}
 }
 
 // newView returns the view of a cycle.
@@ -140,11 +154,13 @@ func (pl *ResourcePolicy) follow(state fwk.CycleState, policies *placement.Polic
 	}
 	pl.afterGroup, pl.followed = group, time.Now()
 	pl.fresh.follow(nodes)
-	change := pl.counts.Sync(policies.Epoch, &snapshot{
+	edits := policies.EditsSince(pl.countedBy)
+	pl.countedBy = policies
+	change := pl.counts.Sync(edits, &snapshot{
 		nodes: nodes, departed: pl.departed.follow(pl.index.nodes, nodes, pl.inflight), policies: policies, inflight: pl.inflight, fresh: pl.fresh,
 		seen: pl.index.seen,
 	})
-	pl.index.follow(policies.Epoch, nodes, change)
+	pl.index.follow(len(edits) > 0, nodes, change)
 	metrics.SetLedger(pl.counts.Size())
 	pl.offers.Follow(state)
 }
