@@ -53,7 +53,8 @@ func refusedBy(pod *corev1.Pod, region string, now time.Time) (refusal, bool) {
 	if !final {
 		return refusal{}, false
 	}
-	r := refusal{reason: c.Reason, at: c.LastTransitionTime.Time, specs: []string{anySpec}}
+	// What a restricted pod lacks, such as an address in a vSwitch of its own, is recorded for pods that are restricted so (R15).
+	r := refusal{reason: c.Reason, at: c.LastTransitionTime.Time, specs: []string{anySpec + ecispec.Restriction(pod)}}
 	if r.at.IsZero() {
 		r.at = now
 	}
@@ -65,18 +66,16 @@ func refusedBy(pod *corev1.Pod, region string, now time.Time) (refusal, bool) {
 
 // stockNames returns how stock-outs name the specifications that ECI may use for a pod.
 func stockNames(pod *corev1.Pod, region string) []string {
-	bill, err := ecispec.For(pod, region)
-	if err != nil {
-		return nil
-	}
-	return offer.StockNames(pod, bill)
+	return offer.StockNames(pod, ecispec.Bound(pod, region))
 }
 
 // runningOut returns the specifications of which ECI has said lately on a pod that the stock is about to run out.
 func runningOut(pods []*corev1.Pod, region string, now time.Time) []string {
 	var names []string
 	for _, pod := range pods {
-		if c := offer.CreationOf(pod); c != nil && c.Reason == reasonStockExhaust && now.Sub(c.LastTransitionTime.Time) < relapse {
+		c := offer.CreationOf(pod)
+		said := c != nil && c.Reason == reasonStockExhaust && now.Sub(c.LastTransitionTime.Time) < relapse
+		if said && ecispec.Restriction(pod) == "" {
 			names = append(names, stockNames(pod, region)...)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +12,7 @@ import (
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/account"
 	"github.com/spillway-k8s/spillway/pkg/eci"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
 
 const (
@@ -85,10 +87,21 @@ func (b stockBook) update(current []v1alpha1.StockOut, news *stockNews) []v1alph
 		}
 	}
 	maps.DeleteFunc(b, func(_ string, e ended) bool { return news.now.Sub(e.at) > relapse })
-	sorted := slices.SortedFunc(maps.Values(outs), func(x, y v1alpha1.StockOut) int { return y.LastFailure.Compare(x.LastFailure.Time) })
+	// Where there are too many, those that concern all pods stay: users can make as many restrictions as they like.
+	sorted := slices.SortedFunc(maps.Values(outs), func(x, y v1alpha1.StockOut) int {
+		return cmp.Or(cmp.Compare(restrictions(x.Spec), restrictions(y.Spec)), y.LastFailure.Compare(x.LastFailure.Time))
+	})
 	sorted = sorted[:min(len(sorted), mostStockOuts)]
 	slices.SortFunc(sorted, func(x, y v1alpha1.StockOut) int { return cmp.Compare(x.Spec, y.Spec) })
 	return sorted
+}
+
+// restrictions is 0 for the name of a stock-out that concerns all pods, and 1 for one of restricted pods.
+func restrictions(spec string) int {
+	if _, restriction := ecispec.Unrestricted(spec); restriction != "" {
+		return 1
+	}
+	return 0
 }
 
 // byInventory returns a stock-out of which the inventory tells. One of which a pod has told stays that pod's, because the inventory may be wrong again.
@@ -167,8 +180,12 @@ func (n *stockNews) isAsked(spec string) bool {
 // createdSince tells whether ECI has created an instance of the specification since a pod may try again. One that was created earlier says nothing: it may
 // have been the last.
 func (n *stockNews) createdSince(out *v1alpha1.StockOut) bool {
+	plain, restriction := ecispec.Unrestricted(out.Spec)
 	for _, c := range n.creations {
-		if c.at.After(out.Until.Add(-knownWithin)) && (out.Spec == anySpec || slices.Contains(c.specs, out.Spec)) {
+		alike := slices.ContainsFunc(c.specs, func(spec string) bool {
+			return spec == out.Spec || plain == anySpec && strings.HasSuffix(spec, restriction)
+		})
+		if c.at.After(out.Until.Add(-knownWithin)) && alike {
 			return true
 		}
 	}

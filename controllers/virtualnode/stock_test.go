@@ -215,6 +215,16 @@ func TestRefusedBy(t *testing.T) {
 			p.Annotations = map[string]string{"k8s.aliyun.com/eci-spot-strategy": "SpotAsPriceGo"}
 			return p
 		}(), want: &refusal{specs: []string{"2-4Gi (choosy)"}, reason: "NoStock", at: in(5)}},
+		"no address in its own vSwitch": {pod: func() *corev1.Pod {
+			p := eciSays(corev1.ConditionFalse, "IpNotEnough", 5)
+			p.Annotations = map[string]string{"k8s.aliyun.com/eci-vswitch": "vsw-own"}
+			return p
+		}(), want: &refusal{specs: []string{"* (choosy, vswitch=vsw-own)"}, reason: "IpNotEnough", at: in(5)}},
+		"no EIP left": {pod: func() *corev1.Pod {
+			p := eciSays(corev1.ConditionFalse, "EipQuotaExceeded", 5)
+			p.Annotations = map[string]string{"k8s.aliyun.com/eci-with-eip": "true"}
+			return p
+		}(), want: &refusal{specs: []string{"* (choosy, with-eip=true)"}, reason: "EipQuotaExceeded", at: in(5)}},
 		"it runs all the same": {pod: func() *corev1.Pod {
 			p := eciSays(corev1.ConditionFalse, "NoStock", 0)
 			p.Status.Phase = corev1.PodRunning

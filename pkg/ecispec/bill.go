@@ -3,7 +3,6 @@ package ecispec
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,8 +36,8 @@ type Bill struct {
 
 // For returns the specifications of which ECI bills one for the pod in a region, such as cn-hangzhou:
 //
-//   - what AnnotationInstanceSpec says, on a bound pod, if it is one of those below or no smaller: then the instance is there. Whoever creates the pod could
-//     have written anything else;
+//   - what AnnotationInstanceSpec says, on a bound pod, if it is one of those below or the next above one of them: then the instance is there. Whoever
+//     creates the pod could have written anything else;
 //   - else the entries of AnnotationUseSpecs, those of vCPUs and memory rounded up to what ECI sells. Entries with less than the pod requests are no
 //     candidates. Limits do not count here, since the annotation is how a pod gets less than its limits. An instance type whose memory is not known is
 //     compared by its vCPUs and GPUs;
@@ -51,17 +50,12 @@ type Bill struct {
 // AnnotationUseSpecs, and when more ephemeral storage is asked for than the instance has.
 func For(pod *corev1.Pod, region string) (Bill, error) {
 	bill, err := wanted(pod, region)
-	if text, ok := pod.Annotations[AnnotationInstanceSpec]; ok && err == nil && pod.Spec.NodeName != "" {
-		if actual, unreadable := Parse(text); unreadable == nil && slices.ContainsFunc(bill.Specs, actual.holds) {
+	if err == nil && pod.Spec.NodeName != "" {
+		if actual, ok := bill.Taken(pod, region); ok {
 			return Bill{Specs: []Spec{actual}}, nil
 		}
 	}
 	return bill, err
-}
-
-// holds tells whether the specification is the other one, or no smaller.
-func (s Spec) holds(other Spec) bool {
-	return s == other || s.MilliCPU >= other.MilliCPU && s.Memory >= other.Memory && s.GPUs >= other.GPUs
 }
 
 // wanted returns the specifications that the pod asks for.
@@ -114,7 +108,7 @@ func candidates(text, region string, needed request) (Bill, error) {
 		if entries++; entries > mostUseSpecs {
 			break
 		}
-		spec, err := sold(entry, region)
+		spec, err := soldFor(entry, region)
 		if err != nil {
 			return Bill{}, err
 		}
@@ -131,8 +125,8 @@ func candidates(text, region string, needed request) (Bill, error) {
 	return bill, nil
 }
 
-// sold is what ECI sells for an entry of AnnotationUseSpecs.
-func sold(entry, region string) (Spec, error) {
+// soldFor is what ECI sells for an entry of AnnotationUseSpecs.
+func soldFor(entry, region string) (Spec, error) {
 	spec, err := Parse(entry)
 	if err != nil {
 		return Spec{}, fmt.Errorf("annotation %s: %w", AnnotationUseSpecs, err)

@@ -4,9 +4,10 @@
 //   - decimal.go: numbers with decimals, kept in integers.
 //   - table.go: the specifications that ECI sells, and rounding up to one of them.
 //   - bill.go: from a pod to the specifications that ECI may bill for it.
+//   - bound.go: the same for a bound pod, whatever its user has written on it since (R13).
 //   - request.go: what a pod asks for.
 //   - sandbox.go: what ECI's sandbox cannot run.
-//   - choosy.go: pods that take only a part of what ECI has.
+//   - restriction.go: pods that take only a part of what ECI has.
 //   - price.go: from a specification to money.
 package ecispec
 

@@ -41,16 +41,33 @@ func Default() Spec { return Spec{MilliCPU: 2000, Memory: 4 * gib} }
 // with at least both, the one with the fewest vCPUs, and of these the one with the least memory. Less than the smallest, also 0 and less, counts as the
 // smallest. It returns false when not even the largest is enough. A region that is not known has what all regions have.
 func RoundUp(region string, milliCPU, memory int64) (Spec, bool) {
-	specs := everywhere
-	if hasMore(region) {
-		specs = inSomeRegions
-	}
+	specs := sold(region)
 	for i := range specs {
 		if specs[i].MilliCPU >= milliCPU && specs[i].Memory >= memory {
 			return specs[i], true
 		}
 	}
 	return Spec{}, false
+}
+
+// isNextAbove reports whether ECI sells a specification in a region that is one step above another: with as many vCPUs the next memory, or with the next
+// number of vCPUs the least memory that is no less. A step of the table that all regions have is one everywhere.
+func isNextAbove(region string, spec, above Spec) bool {
+	return spec.InstanceType == "" && (isStep(sold(region), spec, above) || isStep(everywhere, spec, above))
+}
+
+func isStep(specs []Spec, spec, above Spec) bool {
+	memory := slices.IndexFunc(specs, func(s Spec) bool { return s.MilliCPU == spec.MilliCPU && s.Memory > spec.Memory })
+	vCPUs := slices.IndexFunc(specs, func(s Spec) bool { return s.MilliCPU > spec.MilliCPU && s.Memory >= spec.Memory })
+	return memory >= 0 && above == specs[memory] || vCPUs >= 0 && above == specs[vCPUs]
+}
+
+// sold returns what ECI sells in a region, sorted by vCPUs and then memory.
+func sold(region string) []Spec {
+	if hasMore(region) {
+		return inSomeRegions
+	}
+	return everywhere
 }
 
 // hasMore tells whether a region has the specifications that the table lists as "available only in some regions".

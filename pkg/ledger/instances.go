@@ -72,13 +72,23 @@ func (l *Instances[P]) Held(node string, held *offer.Held) {
 	}
 	for p := range n.refused {
 		h := n.holdings[p]
-		for _, name := range append([]string{offer.AnySpec}, h.Stock...) {
+		for _, name := range h.Trials() {
 			if u := held.Undecided[name]; h.Refused.After(u.Refused) {
 				u.Refused = h.Refused
 				held.Undecided[name] = u
 			}
 		}
 	}
+}
+
+// Holding returns what a pod on a node was counted as. It returns false for one that was not counted.
+func (l *Instances[P]) Holding(node string, pod P) (offer.Holding, bool) {
+	n := l.nodes[node]
+	if n == nil {
+		return offer.Holding{}, false
+	}
+	held, ok := n.holdings[pod]
+	return held, ok
 }
 
 // Amount returns what the pods on the node hold.
@@ -131,7 +141,7 @@ func (n *instanceNode[P]) count(p P, held offer.Holding, sign int64) {
 			delete(n.refused, p)
 		}
 	case len(held.Stock) > 0:
-		for _, name := range append([]string{offer.AnySpec}, held.Stock...) {
+		for _, name := range held.Trials() {
 			if n.undecided[name] += sign; n.undecided[name] == 0 {
 				delete(n.undecided, name)
 			}

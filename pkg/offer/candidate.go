@@ -36,16 +36,13 @@ func NewCandidate(pod *corev1.Pod, region string) *Candidate {
 // Never says why ECI can never run the pod; empty when it can.
 func (c *Candidate) Never() string { return c.never }
 
-// StockNames returns how stock-outs name the specifications of a pod. A pod that asks for less than all that ECI has of them, such as for spot instances or
-// for one family, has names of its own: that ECI has none for it says nothing about others.
+// StockNames returns how stock-outs name the specifications of a pod. A restricted pod has names of its own: that ECI has none for it says nothing about
+// others.
 func StockNames(pod *corev1.Pod, bill ecispec.Bill) []string {
-	suffix := ""
-	if ecispec.IsChoosy(pod) {
-		suffix = choosySuffix
-	}
+	restriction := ecispec.Restriction(pod)
 	all := make([]string, 0, len(bill.Specs))
 	for _, spec := range bill.Specs {
-		all = append(all, spec.String()+suffix)
+		all = append(all, spec.String()+restriction)
 	}
 	return all
 }
@@ -61,18 +58,41 @@ type Holding struct {
 	Refused time.Time
 }
 
-// HoldingOf returns what a bound pod holds. Whether ECI can run it does not matter: somebody has bound it, and it may run after all. A pod of which it
-// cannot be told what is billed holds nothing but its place.
+// HoldingOf returns what a bound pod holds, as far as the pod tells. Whether ECI can run it does not matter: somebody has bound it, and it may run after all.
 func HoldingOf(pod *corev1.Pod, region string) Holding {
-	bill, err := ecispec.For(pod, region)
-	if err != nil {
-		return Holding{}
+	bill := ecispec.Bound(pod, region)
+	if spec, ok := Taken(pod, bill, region); ok {
+		bill = ecispec.Bill{Specs: []ecispec.Spec{spec}}
 	}
+	return NewHolding(pod, bill)
+}
+
+// Taken returns the specification that ECI has taken for a bound pod, of those that it was billed as at its binding. It is known once ECI has created the
+// instance, which the pod's status says: users cannot write that.
+func Taken(pod *corev1.Pod, atBinding ecispec.Bill, region string) (ecispec.Spec, bool) {
+	if !IsCreated(pod) {
+		return ecispec.Spec{}, false
+	}
+	return atBinding.Taken(pod, region)
+}
+
+// NewHolding returns what a bound pod with a bill holds.
+func NewHolding(pod *corev1.Pod, bill ecispec.Bill) Holding {
 	held := Holding{Bill: bill, Stock: StockNames(pod, bill), Decided: IsCreated(pod)}
 	if c := CreationOf(pod); !held.Decided && c != nil && c.Status == corev1.ConditionFalse {
 		held.Refused = c.LastTransitionTime.Time
 	}
 	return held
+}
+
+// Trials are the names of the stock-outs that the pod tries while ECI has still to decide on it.
+func (h *Holding) Trials() []string {
+	any := AnySpec
+	if len(h.Stock) > 0 {
+		_, restriction := ecispec.Unrestricted(h.Stock[0])
+		any += restriction
+	}
+	return append([]string{any}, h.Stock...)
 }
 
 // Amount is what the pod adds to what its node holds.

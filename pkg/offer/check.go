@@ -3,18 +3,13 @@ package offer
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
 
-const (
-	// choosySuffix is behind the names of the specifications of choosy pods.
-	choosySuffix = " (choosy)"
-	// unheardFor is for how long a refusal is expected to be accounted for at most.
-	unheardFor = time.Minute
-)
+// unheardFor is for how long a refusal is expected to be accounted for at most.
+const unheardFor = time.Minute
 
 // Held is what the pods on virtual nodes hold at the moment of a decision.
 type Held struct {
@@ -83,9 +78,11 @@ func (n *Node) soldOut(c *Candidate, held *Held, now time.Time) string {
 	}
 	first := ""
 	for _, name := range c.specs {
-		// What nobody can have a choosy pod cannot have either.
-		plain := strings.TrimSuffix(name, choosySuffix)
+		// What nobody can have a restricted pod cannot have either.
+		plain, restriction := ecispec.Unrestricted(name)
 		switch {
+		case restriction != "" && n.isClosed(AnySpec+restriction, held, now):
+			return fmt.Sprintf("%s: ECI refuses every pod that is restricted so (%s)", n.Zone, n.stockOuts[AnySpec+restriction].reason)
 		case n.isClosed(plain, held, now):
 			first = cmp.Or(first, fmt.Sprintf("%s: out of stock for %s (%s)", n.Zone, plain, n.stockOuts[plain].reason))
 		case n.isClosed(name, held, now):
@@ -170,7 +167,8 @@ type Rank struct {
 func (n *Node) Rank(c *Candidate) Rank {
 	var r Rank
 	if len(c.specs) > 0 {
-		r.LowStock = n.lowStock[strings.TrimSuffix(c.specs[0], choosySuffix)]
+		plain, _ := ecispec.Unrestricted(c.specs[0])
+		r.LowStock = n.lowStock[plain]
 	}
 	if n.rated && len(c.bill.Specs) > 0 {
 		r.Price, _ = n.rates.Dearest(c.bill)

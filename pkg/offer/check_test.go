@@ -175,6 +175,24 @@ func TestCheck(t *testing.T) {
 			},
 			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (choosy) (NoStock)", SoldOut: true},
 		},
+		"a vSwitch of somebody's own is full: others are taken": {
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Status.StockOuts = []v1alpha1.StockOut{out("* (choosy, vswitch=vsw-1)", "IpNotEnough", 1)}
+			},
+		},
+		"another vSwitch of somebody's own is full": {
+			pod: wrappers.MakePod("p").Annotation("k8s.aliyun.com/eci-vswitch", "vsw-2"),
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Status.StockOuts = []v1alpha1.StockOut{out("* (choosy, vswitch=vsw-1)", "IpNotEnough", 1)}
+			},
+		},
+		"its own vSwitch is full": {
+			pod: wrappers.MakePod("p").Annotation("k8s.aliyun.com/eci-vswitch", "vsw-1"),
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Status.StockOuts = []v1alpha1.StockOut{out("* (choosy, vswitch=vsw-1)", "IpNotEnough", 1)}
+			},
+			want: offer.Verdict{Why: "cn-beijing-j: ECI refuses every pod that is restricted so (IpNotEnough)", SoldOut: true},
+		},
 		"nothing is left, for spot instances neither": {
 			pod:  wrappers.MakePod("p").Annotation("k8s.aliyun.com/eci-spot-strategy", "SpotAsPriceGo"),
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 1)} },
@@ -292,7 +310,30 @@ func TestHoldingOf(t *testing.T) {
 			pod:  three().Annotation("k8s.aliyun.com/eci-instance-family", "ecs.c7"),
 			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi (choosy)"}},
 		},
-		"what cannot be read holds nothing": {pod: wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "big").Node("n")},
+		"one of several that ECI has taken": {
+			pod: func() *wrappers.Pod {
+				p := wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "2-8Gi,4-4Gi").Annotation(ecispec.AnnotationInstanceSpec, "4-4Gi").Node("n")
+				p.Status.Phase = corev1.PodRunning
+				return p
+			}(),
+			want: offer.Holding{Bill: bill("4-4Gi"), Stock: []string{"4-4Gi"}, Decided: true},
+		},
+		"one of several that somebody says ECI has taken": {
+			pod:  wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "2-8Gi,4-4Gi").Annotation(ecispec.AnnotationInstanceSpec, "4-4Gi").Node("n"),
+			want: offer.Holding{Bill: bill("2-8Gi", "4-4Gi"), Stock: []string{"2-8Gi", "4-4Gi"}},
+		},
+		"an instance that is far too large for the pod": {
+			pod: func() *wrappers.Pod {
+				p := three().Annotation(ecispec.AnnotationInstanceSpec, "1000000-1000000Gi")
+				p.Status.Phase = corev1.PodRunning
+				return p
+			}(),
+			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}, Decided: true},
+		},
+		"what cannot be read holds what its resources round up to": {
+			pod:  three().Annotation(ecispec.AnnotationUseSpecs, "big"),
+			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -54,15 +54,19 @@ func (pl *ResourcePolicy) Unreserve(_ context.Context, state fwk.CycleState, pod
 
 // Bind binds a governed pod. What the placement writes on the pod travels in the Binding: the API server merges a Binding's annotations into the pod
 // in the write that binds it, and its labels where PodTopologyLabelsAdmission is on (R9; pkg/registry/core/pod/storage, setPodNodeAndMetadata). Where it
-// is off, the deletion cost controller writes the labels. Pods without a policy are left to the next plugin.
+// is off, the deletion cost controller writes the labels. Pods without a policy are left to the next plugin, but for those on virtual nodes, which get the
+// record of their bill.
 func (pl *ResourcePolicy) Bind(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodeName string) *fwk.Status {
-	s := stateOf(state)
-	if s == nil {
+	s, record := stateOf(state), pl.offers.Record(pod.UID)
+	if s == nil && record == "" {
 		return fwk.NewStatus(fwk.Skip)
 	}
-	logger := klog.FromContext(ctx)
-	logger.V(3).Info("Binding pod to node", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName), "unit", s.unit.ID)
+	klog.FromContext(ctx).V(3).Info("Binding pod to node", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName))
 	binding := newBinding(s, pod, nodeName)
+	if record != "" {
+		// What the pod counts for on a virtual node is decided now, and not by what its user writes on it later (R13).
+		binding.Annotations[v1alpha1.AnnotationECISpecs] = record
+	}
 	err := pl.bind(ctx, binding)
 	if err != nil && !isAnswer(err) {
 		err = pl.settle(ctx, binding, err)
@@ -115,8 +119,15 @@ func (pl *ResourcePolicy) bind(ctx context.Context, binding *corev1.Binding) err
 	return pl.handle.ClientSet().CoreV1().Pods(binding.Namespace).Bind(ctx, binding, metav1.CreateOptions{})
 }
 
-// newBinding returns the Binding of a pod to a node of its unit.
+// newBinding returns the Binding of a pod to a node of its unit; s is nil for a pod without a policy.
 func newBinding(s *cycleState, pod *corev1.Pod, nodeName string) *corev1.Binding {
+	binding := &corev1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, Annotations: map[string]string{}},
+		Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName},
+	}
+	if s == nil {
+		return binding
+	}
 	userCost, hasUserCost := placement.UserCost(pod.Annotations)
 	annotations := s.unit.Annotations()
 	annotations[v1alpha1.AnnotationPolicy] = s.policy.Name
@@ -126,10 +137,6 @@ func newBinding(s *cycleState, pod *corev1.Pod, nodeName string) *corev1.Binding
 	if hasUserCost {
 		annotations[v1alpha1.AnnotationUserDeletionCost] = userCost
 	}
-	return &corev1.Binding{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, Annotations: annotations, Labels: s.unit.LabelsFor(pod.Labels),
-		},
-		Target: corev1.ObjectReference{Kind: "Node", Name: nodeName},
-	}
+	binding.Annotations, binding.Labels = annotations, s.unit.LabelsFor(pod.Labels)
+	return binding
 }

@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -14,12 +15,15 @@ const (
 	ReasonFull = "the unit of the ResourcePolicy is full"
 )
 
+var errNoPreFilter = errors.New("PreFilter of plugin " + Name + " did not run: enable it in the profile")
+
 // Filter holds a governed pod to the nodes of its unit (R5) and to the caps (R4). PreFilter's choice alone is no guarantee: the framework tries a
 // nominated node before it applies the node names that PreFilter returned (schedule_one.go), and a simulation of preemption changes the counts.
 func (*ResourcePolicy) Filter(_ context.Context, state fwk.CycleState, _ *corev1.Pod, nodeInfo fwk.NodeInfo) *fwk.Status {
 	s := stateOf(state)
 	if s == nil {
-		return nil
+		// The framework does not call Filter after PreFilter has skipped the pod: without a state nobody has looked at the policies.
+		return fwk.AsStatus(errNoPreFilter)
 	}
 	if s.unit == nil || !s.nodes.names.Has(nodeInfo.Node().Name) {
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ReasonOtherUnit)

@@ -9,11 +9,23 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/util"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/profile"
 )
+
+// needs is where the plugin has to be enabled for the order and the caps to hold.
+var needs = profile.Needs{
+	Plugin: Name,
+	Points: []profile.Point{profile.PreEnqueue, profile.PreFilter, profile.Filter, profile.PostFilter, profile.Reserve, profile.Bind},
+	// The stock plugins would bind without the record of the placement, and preempt without the order of the units.
+	Before: map[profile.Point]string{profile.Bind: "DefaultBinder", profile.PostFilter: "DefaultPreemption"},
+}
 
 // EventsToRegister returns the events that can help a pod that this plugin refused. Edits of policies and slots that become free without room are not
 // among them: the plugin activates the pods itself.
 func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
+	if err := profile.Check(pl.handle, &needs); err != nil {
+		return nil, err
+	}
 	return []fwk.ClusterEventWithHint{
 		// A pod that goes, shrinks or leaves its group by a label edit leaves a slot of a cap (R4) or room on a node of a unit.
 		{

@@ -321,3 +321,12 @@ func BenchmarkFilter(b *testing.B) {
 		pl.Filter(ctx, state, pod, snapshot[0])
 	}
 }
+
+func TestFilter_WithoutPreFilter(t *testing.T) {
+	nodes := []*wrappers.Node{wrappers.MakeNode("n")}
+	pl, _ := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Unit(wrappers.ECS().Max(0)))
+	status := pl.Filter(t.Context(), framework.NewCycleState(), wrappers.MakePod("p").Obj(), infos(t, nodes)[0])
+	if status.Code() != fwk.Error {
+		t.Errorf("status = %v, want an error: nobody has looked at the policies", status)
+	}
+}

@@ -30,10 +30,10 @@ type Asking struct {
 	refused    bool
 }
 
-// Ask begins to ask for a pod, with the annotations that its unit writes on it. Follow must have been called in this cycle.
+// Ask begins to ask for a pod, with the annotations that its unit writes on it. Follow must have been called in this cycle: what the virtual nodes offer is
+// what it was then.
 func (o *Offers) Ask(pod *corev1.Pod, annotations map[string]string) *Asking {
-	current := o.current()
-	return &Asking{pod: Annotated(pod, annotations), now: time.Now(), catalog: current, nominated: o.nominatedFor(pod, current)}
+	return &Asking{pod: Annotated(pod, annotations), now: time.Now(), catalog: o.pinned, nominated: o.nominatedFor(pod, o.pinned)}
 }
 
 // Annotated returns the pod with annotations over its own.

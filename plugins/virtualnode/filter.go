@@ -2,6 +2,7 @@ package virtualnode
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
@@ -27,9 +28,17 @@ func (t tolerated) Clone() fwk.StateData { return t }
 
 // cycle is the state of a cycle. A simulation changes the changes, never in place.
 type cycle struct {
+	// asking is nil when no VirtualNode was known at the beginning of the cycle.
 	asking  *Asking
 	changes changes
 }
+
+var (
+	// noVirtualNodes is the state of every cycle in a cluster without VirtualNodes.
+	noVirtualNodes = &cycle{}
+
+	errNoPreFilter = errors.New("PreFilter of plugin " + Name + " did not run: enable it in the profile")
+)
 
 // Clone returns a copy that can be changed.
 func (c *cycle) Clone() fwk.StateData {
@@ -67,10 +76,12 @@ func HasUntoleratedTaint(logger klog.Logger, node *corev1.Node, pod *corev1.Pod,
 
 // PreFilter prepares for virtual nodes. It refuses nothing.
 func (pl *VirtualNode) PreFilter(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	if asking := pl.offers.Ask(pod, nil); len(asking.catalog.nodes) > 0 {
-		pl.offers.Follow(state)
-		state.Write(askingKey, &cycle{asking: asking})
+	pl.offers.Follow(state)
+	if len(pl.offers.pinned.nodes) == 0 {
+		state.Write(askingKey, noVirtualNodes)
+		return nil, nil
 	}
+	state.Write(askingKey, &cycle{asking: pl.offers.Ask(pod, nil)})
 	return nil, nil
 }
 
@@ -79,23 +90,23 @@ func (pl *VirtualNode) PreFilterExtensions() fwk.PreFilterExtensions { return pl
 
 // AddPod counts what a pod holds that a simulation puts on a node.
 func (pl *VirtualNode) AddPod(_ context.Context, state fwk.CycleState, _ *corev1.Pod, added fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
-	pl.simulate(state, added.GetPod(), node, 1)
+	pl.simulate(state, added, node, 1)
 	return nil
 }
 
 // RemovePod counts what a pod holds no longer that a simulation takes from a node.
 func (pl *VirtualNode) RemovePod(_ context.Context, state fwk.CycleState, _ *corev1.Pod, removed fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
-	pl.simulate(state, removed.GetPod(), node, -1)
+	pl.simulate(state, removed, node, -1)
 	return nil
 }
 
-func (pl *VirtualNode) simulate(state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo, sign int64) {
+func (pl *VirtualNode) simulate(state fwk.CycleState, pod fwk.PodInfo, node fwk.NodeInfo, sign int64) {
 	c := cycleOf(state)
-	if c == nil {
+	if c == nil || c.asking == nil {
 		return
 	}
 	if described := c.asking.catalog.nodes[node.Node().Name]; described != nil {
-		c.changes = c.changes.with(described.Name, change{held: pl.offers.holding(pod, described), sign: sign})
+		c.changes = c.changes.with(described.Name, change{held: pl.offers.counted(pod, described), sign: sign})
 	}
 }
 
@@ -105,6 +116,10 @@ func (pl *VirtualNode) Filter(ctx context.Context, state fwk.CycleState, pod *co
 	if len(node.Spec.Taints) == 0 && !eciv1alpha1.IsVirtualNode(node.Labels) {
 		return nil // Reading the state is not free, and most nodes have no taint.
 	}
+	c := cycleOf(state)
+	if c == nil {
+		return fwk.AsStatus(errNoPreFilter)
+	}
 	var asking *Asking
 	if mark, err := state.Read(tolerateKey); err == nil {
 		asking = mark.(tolerated).asking
@@ -112,8 +127,7 @@ func (pl *VirtualNode) Filter(ctx context.Context, state fwk.CycleState, pod *co
 	if HasUntoleratedTaint(klog.FromContext(ctx), node, pod, asking != nil) {
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ReasonUntoleratedTaint)
 	}
-	c := cycleOf(state)
-	if c == nil {
+	if c.asking == nil {
 		return nil
 	}
 	if asking == nil {
@@ -143,13 +157,13 @@ func (pl *VirtualNode) PostFilter(_ context.Context, state fwk.CycleState, pod *
 // Refused returns what the pod of this cycle asked of ECI when Filter refused it on a virtual node for what may change without an event of the cluster; nil
 // otherwise.
 func Refused(state fwk.CycleState) *Asking {
-	if c := cycleOf(state); c != nil && c.asking.wasRefused() {
+	if c := cycleOf(state); c != nil && c.asking != nil && c.asking.wasRefused() {
 		return c.asking
 	}
 	return nil
 }
 
-// cycleOf returns the state of this cycle, or nil when no VirtualNode was known at its beginning.
+// cycleOf returns the state of this cycle, or nil when PreFilter did not run.
 func cycleOf(state fwk.CycleState) *cycle {
 	data, err := state.Read(askingKey)
 	if err != nil {

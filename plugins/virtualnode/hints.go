@@ -7,11 +7,22 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/util"
+
+	"github.com/spillway-k8s/spillway/plugins/profile"
 )
+
+// needs is where the plugin has to be enabled. TaintToleration's Filter would keep every governed pod off virtual nodes.
+var needs = profile.Needs{
+	Plugin: Name, Points: []profile.Point{profile.PreFilter, profile.Filter, profile.PostFilter, profile.Reserve},
+	Without: map[profile.Point]string{profile.Filter: "TaintToleration"},
+}
 
 // EventsToRegister returns the events that can make a node acceptable for a pod that this plugin refused. What ECI would accept changes without an event of
 // the cluster: the plugin then activates the pods itself (waiters.go).
 func (pl *VirtualNode) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
+	if err := profile.Check(pl.handle, &needs); err != nil {
+		return nil, err
+	}
 	return []fwk.ClusterEventWithHint{
 		// A node without the taint appears, or a taint goes away, for example when the capacity of a virtual node is known again.
 		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeTaint}, QueueingHintFn: isSchedulableAfterNodeChange},

@@ -7,15 +7,19 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
+
+const catalogKey fwk.StateKey = "Catalog" + Name
 
 // Offers is what the virtual nodes of the cluster offer, and what pods hold there. One is made for a scheduler; the plugins of all its profiles share it.
 type Offers struct {
@@ -31,6 +35,7 @@ type Offers struct {
 	// catalog is what the VirtualNodes say, replaced as a whole when one changes; nil before it was made once.
 	catalog atomic.Pointer[catalog]
 	waiters *waiters
+	bills   *bills
 	// As returns a bound or assumed pod as its unit will have it once the binding has come back, with the unit's annotations. The ResourcePolicy plugin
 	// sets it; nil changes nothing.
 	As func(pod *corev1.Pod) *corev1.Pod
@@ -39,6 +44,8 @@ type Offers struct {
 	counts *ledger.Instances[fwk.PodInfo]
 	// accounts is what the pods on all nodes of each account hold, in thousandths of a vCPU.
 	accounts map[string]int64
+	// pinned is the catalog of the cycle: one decision is made from one version of the world.
+	pinned *catalog
 	// afterGroup is true when the last cycle was one of a pod group.
 	afterGroup bool
 }
@@ -55,10 +62,12 @@ type catalog struct {
 
 // NewOffers returns an Offers that knows of no virtual node until its New has been called.
 func NewOffers() *Offers {
-	return &Offers{
-		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, waiters: newWaiters(),
+	o := &Offers{
+		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, pinned: &catalog{}, waiters: newWaiters(),
 		store: cache.NewStore(cache.MetaNamespaceKeyFunc), pods: cache.NewStore(cache.MetaNamespaceKeyFunc), synced: func() bool { return false },
 	}
+	o.bills = newBills(o.exists)
+	return o
 }
 
 func (o *Offers) setUp(logger klog.Logger, handle fwk.Handle) {
@@ -132,9 +141,17 @@ func newCatalog(objects []any) *catalog {
 	return c
 }
 
-// Follow brings what pods hold up to date with the snapshot of this cycle. It costs a look-up for each virtual node.
+// Clone returns the catalog itself: it never changes.
+func (c *catalog) Clone() fwk.StateData { return c }
+
+// Follow brings what pods hold up to date with the snapshot of this cycle, once. It costs a look-up for each virtual node.
 func (o *Offers) Follow(state fwk.CycleState) {
+	if _, err := state.Read(catalogKey); err == nil {
+		return
+	}
 	current := o.current()
+	o.pinned = current
+	state.Write(catalogKey, current)
 	if len(current.nodes) == 0 {
 		return
 	}
@@ -165,11 +182,45 @@ func (o *Offers) Follow(state fwk.CycleState) {
 // countKey names a node in the counts: what pods hold depends on the region.
 func countKey(node *offer.Node) string { return node.Region + " " + node.Name }
 
+// holding returns what a pod holds on a node: a bound or assumed one what it was billed at its binding, and one that is nominated what it asks for.
 func (o *Offers) holding(pod *corev1.Pod, node *offer.Node) offer.Holding {
 	if o.As != nil {
 		pod = o.As(pod)
 	}
-	return offer.HoldingOf(pod, node.Region)
+	if pod.Spec.NodeName != "" {
+		return offer.NewHolding(pod, o.bills.of(pod, node.Region))
+	}
+	bill, err := ecispec.For(pod, node.Region)
+	if err != nil {
+		bill = ecispec.Bound(pod, node.Region)
+	}
+	return offer.NewHolding(pod, bill)
+}
+
+// counted returns what a pod holds on a node as it is counted in this cycle, so that a simulation takes away what the counts have.
+func (o *Offers) counted(pod fwk.PodInfo, node *offer.Node) offer.Holding {
+	if held, ok := o.counts.Holding(countKey(node), pod); ok {
+		return held
+	}
+	return o.holding(pod.GetPod(), node)
+}
+
+// Record returns what a pod is billed that was reserved for a virtual node, as it is recorded in its Binding; "" for other pods.
+func (o *Offers) Record(pod types.UID) string { return o.bills.record(pod) }
+
+// exists reports whether the informer's store has the pod.
+func (o *Offers) exists(pod *corev1.Pod) bool {
+	shown := o.shown(pod)
+	return shown != nil
+}
+
+// shown returns the pod as the informer's store has it; nil when it does not exist any more.
+func (o *Offers) shown(pod *corev1.Pod) *corev1.Pod {
+	obj, exists, err := o.pods.GetByKey(cache.NewObjectName(pod.Namespace, pod.Name).String())
+	if err != nil || !exists || obj.(*corev1.Pod).UID != pod.UID {
+		return nil
+	}
+	return obj.(*corev1.Pod)
 }
 
 // check tells whether a node takes the pod; changed is what a simulation has changed. It returns false when no VirtualNode describes the node.

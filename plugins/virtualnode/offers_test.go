@@ -206,6 +206,7 @@ func TestWaiters(t *testing.T) {
 		w.pods(large)
 		refuse(w, billed("p"))
 		before := large.Obj().DeepCopy()
+		large.Status.Phase = corev1.PodRunning
 		w.pl.offers.podUpdated(before, large.Annotation(ecispec.AnnotationInstanceSpec, "2-4Gi").Obj())
 		w.handle.await(t, "p")
 	})

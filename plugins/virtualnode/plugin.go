@@ -3,7 +3,8 @@
 //   - filter.go refuses virtual nodes that ECI would refuse the pod on. It takes the place of TaintToleration's Filter: pods that a ResourcePolicy places in an
 //     eci unit tolerate the taint that marks virtual nodes, inside the scheduler and for that cycle only.
 //   - score.go prefers, among virtual nodes, zones with better stock, then the lower price.
-//   - offers.go is what the VirtualNodes offer and what pods hold there, by the scheduler's snapshot; the decision is pkg/offer's.
+//   - offers.go is what the VirtualNodes offer and what pods hold there, by the scheduler's snapshot; the decision is pkg/offer's. bills.go remembers what pods
+//     were billed at their binding, and reserve.go sees to it.
 //   - waiters.go and hints.go wake pods that were refused.
 //
 // Nodes without a VirtualNode are as the stock scheduler sees them, but for the taint.
@@ -34,6 +35,7 @@ var virtualNodes = crd.Resource{
 
 // VirtualNode is the plugin.
 type VirtualNode struct {
+	handle fwk.Handle
 	offers *Offers
 }
 
@@ -42,6 +44,7 @@ var (
 	_ fwk.PreFilterExtensions = &VirtualNode{}
 	_ fwk.FilterPlugin        = &VirtualNode{}
 	_ fwk.PostFilterPlugin    = &VirtualNode{}
+	_ fwk.ReservePlugin       = &VirtualNode{}
 	_ fwk.PreScorePlugin      = &VirtualNode{}
 	_ fwk.ScorePlugin         = &VirtualNode{}
 	_ fwk.EnqueueExtensions   = &VirtualNode{}
@@ -61,7 +64,7 @@ func (o *Offers) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (
 		}
 		metrics.ReadFreshness(o.freshness)
 	}
-	return &VirtualNode{offers: o}, nil
+	return &VirtualNode{handle: handle, offers: o}, nil
 }
 
 // Name returns the name of the plugin.

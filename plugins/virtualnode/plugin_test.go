@@ -53,7 +53,9 @@ func TestFilter(t *testing.T) {
 			}
 			info := framework.NewNodeInfo()
 			info.SetNode(tc.node.Obj())
-			status := (&VirtualNode{offers: offers}).Filter(ctx, state, tc.pod.Obj(), info)
+			pl := &VirtualNode{offers: offers}
+			pl.PreFilter(ctx, state, tc.pod.Obj(), nil)
+			status := pl.Filter(ctx, state, tc.pod.Obj(), info)
 			if status.Code() != tc.want {
 				t.Errorf("status = %v, want %v", status, tc.want)
 			}
@@ -61,6 +63,16 @@ func TestFilter(t *testing.T) {
 				t.Errorf("reason = %q, want %q", status.Message(), ReasonUntoleratedTaint)
 			}
 		})
+	}
+}
+
+func TestFilter_WithoutPreFilter(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	info := framework.NewNodeInfo()
+	info.SetNode(wrappers.MakeVirtualNode("v").Obj())
+	pl := &VirtualNode{offers: NewOffers()}
+	if status := pl.Filter(ctx, framework.NewCycleState(), wrappers.MakePod("p").Obj(), info); status.Code() != fwk.Error {
+		t.Errorf("status = %v, want an error: nobody knows what ECI would accept", status)
 	}
 }
 

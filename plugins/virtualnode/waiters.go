@@ -60,16 +60,8 @@ func (o *Offers) Wait(a *Asking, pod *corev1.Pod) {
 
 // asksAnew tells whether the pod tells ECI something else by now.
 func (o *Offers) asksAnew(pod *corev1.Pod) bool {
-	key, err := cache.MetaNamespaceKeyFunc(pod)
-	if err != nil {
-		return false
-	}
-	obj, exists, err := o.pods.GetByKey(key)
-	if err != nil || !exists {
-		return false
-	}
-	shown := obj.(*corev1.Pod)
-	return shown.UID == pod.UID && !maps.Equal(wishes(shown), wishes(pod))
+	shown := o.shown(pod)
+	return shown != nil && !maps.Equal(wishes(shown), wishes(pod))
 }
 
 func (o *Offers) activate(pod *corev1.Pod) {
@@ -112,7 +104,7 @@ func (o *Offers) watch(informer, pods cache.SharedIndexInformer) error {
 				obj = gone.Obj
 			}
 			if pod, ok := obj.(*corev1.Pod); ok {
-				o.forget(pod.UID)
+				o.podGone(pod)
 			}
 		},
 	})
@@ -158,6 +150,9 @@ func (o *Offers) reopenLater(now time.Time) {
 // podUpdated wakes a pod that waits when what it tells ECI changes: the scheduling queue does not look at annotations. And it wakes all when the instance of
 // a bound pod turns out to be smaller than what was kept free for it.
 func (o *Offers) podUpdated(before, after *corev1.Pod) {
+	if before.UID != after.UID {
+		o.podGone(before) // The pod was deleted and created again while the watch was interrupted.
+	}
 	if after.Spec.NodeName != "" || after.DeletionTimestamp != nil {
 		o.forget(after.UID)
 		if node := o.current().nodes[before.Spec.NodeName]; node != nil && shrinks(before, after, node.Region) {
@@ -176,7 +171,7 @@ func (o *Offers) podUpdated(before, after *corev1.Pod) {
 
 // shrinks tells whether what a bound pod holds has become less.
 func shrinks(before, after *corev1.Pod, region string) bool {
-	if before.Annotations[ecispec.AnnotationInstanceSpec] == after.Annotations[ecispec.AnnotationInstanceSpec] {
+	if before.Annotations[ecispec.AnnotationInstanceSpec] == after.Annotations[ecispec.AnnotationInstanceSpec] && offer.IsCreated(before) == offer.IsCreated(after) {
 		return false
 	}
 	was, is := offer.HoldingOf(before, region), offer.HoldingOf(after, region)
@@ -196,6 +191,12 @@ func wishes(pod *corev1.Pod) map[string]string {
 		}
 	}
 	return all
+}
+
+// podGone forgets a pod that does not exist any more.
+func (o *Offers) podGone(pod *corev1.Pod) {
+	o.forget(pod.UID)
+	o.bills.forget(pod.UID)
 }
 
 func (o *Offers) forget(pod types.UID) {

@@ -11,6 +11,9 @@ const (
 	// AnnotationDeletionCost is the pod-deletion-cost that Spillway wrote last, so that another value is known to be the user's. Empty: what Spillway
 	// wrote has been taken back.
 	AnnotationDeletionCost = "scheduling.spillway.dev/deletion-cost"
+	// AnnotationECISpecs is written on a pod at its binding to a virtual node: the specifications of which ECI bills one, such as "2-4Gi,ecs.c6.large".
+	// Later edits of the pod do not change what it counts for.
+	AnnotationECISpecs = "scheduling.spillway.dev/eci-specs"
 
 	// AnnotationPrefix begins the annotations that Spillway writes.
 	AnnotationPrefix = "scheduling.spillway.dev/"
