@@ -3,6 +3,7 @@ package placement
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -38,6 +39,19 @@ func (p *Policies) Len() int {
 		total += len(n.ranked)
 	}
 	return total
+}
+
+// All returns every policy.
+func (p *Policies) All() iter.Seq[*Policy] {
+	return func(yield func(*Policy) bool) {
+		for _, n := range p.byNamespace {
+			for _, policy := range n.ranked {
+				if !yield(policy) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // WithNamespace returns a copy in which the namespace has exactly these policies.

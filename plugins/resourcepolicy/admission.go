@@ -15,9 +15,12 @@ import (
 // of the informers tell it what happened. Only computation happens under its lock; pods are woken after it is released, because waking takes the lock of
 // the queue.
 type admission struct {
-	// wake retries pods, and held tells that pods are held now. They are called without the lock.
-	wake func(pods []*corev1.Pod)
-	held func(pods []*corev1.Pod)
+	// wake retries pods that are sure of a slot, retry those that may be placed, and wakeSlots those for which a full unit of a group was in the way. held
+	// tells that pods are held now. They are called without the lock.
+	wake      func(pods []*corev1.Pod)
+	retry     func(pods []*corev1.Pod)
+	wakeSlots func(groupKey)
+	held      func(pods []*corev1.Pod)
 	// waits tells whether a pod still waits, by the informer's store, which is changed before any handler runs: the end of a pod that a ticket is given
 	// to is therefore seen either here or by forget.
 	waits func(pod *corev1.Pod) bool
@@ -59,10 +62,9 @@ func (a *admission) ask(policy *placement.Policy, groupName string, pod *corev1.
 	return admitted
 }
 
-// expect makes the waiting pods of a group known that are about to ask.
+// expect makes the waiting pods of a group known, and wakes those that may be tried. The others are held.
 func (a *admission) expect(policy *placement.Policy, groupName string, pods []*corev1.Pod) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	applicants := make([]ledger.Applicant, 0, len(pods))
 	var g *group
 	for _, pod := range pods {
@@ -71,10 +73,19 @@ func (a *admission) expect(policy *placement.Policy, groupName string, pods []*c
 			applicants = append(applicants, applicantOf(policy, pod))
 		}
 	}
-	if g != nil {
-		// They ask next, whatever follows from it.
-		g.tickets.Expect(applicants)
+	if g == nil {
+		a.mu.Unlock()
+		return
 	}
+	free, held := a.podsOf(g, g.tickets.Expect(applicants))
+	for _, pod := range pods {
+		if g.tickets.IsHeld(pod.UID) {
+			a.noteHeld(pod.UID, true)
+			held = append(held, pod)
+		}
+	}
+	a.mu.Unlock()
+	a.apply(free, held)
 }
 
 // begin notes that the pod is about to be tried, and returns the version of what is known about its group. It must be called before the counts are read:
@@ -82,7 +93,7 @@ func (a *admission) expect(policy *placement.Policy, groupName string, pods []*c
 func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev1.Pod) int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	g := a.block(policy, groupName, blockedPod{pod: pod, trying: true, slot: true, unit: noUnit})
+	g := a.block(policy, groupName, blockedPod{pod: pod, trying: true, unit: noUnit})
 	if g == nil || g.tickets == nil {
 		return 0
 	}
@@ -104,13 +115,13 @@ func (a *admission) sync(policy *placement.Policy, groupName string, known knowl
 
 // ended tells how the attempt of a pod ended that was not placed.
 func (a *admission) ended(policy *placement.Policy, groupName string, pod *corev1.Pod, decision *placement.Decision) {
-	unit := noUnit
-	if decision.Outcome == placement.Waiting {
-		unit = decision.Unit
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.block(policy, groupName, blockedPod{pod: pod, slot: decision.PassedFull(), unit: unit})
+	if decision.Outcome == placement.Waiting {
+		a.block(policy, groupName, blockedPod{pod: pod, unit: decision.Unit})
+	} else {
+		a.unblock(pod.UID)
+	}
 }
 
 // filled tells what a group has in a unit after a placement. Pods that wait there for a node and find it full now may go on to the next unit (R6).
@@ -128,7 +139,9 @@ func (a *admission) filled(policy *placement.Policy, groupName string, unit int,
 		}
 	}
 	a.mu.Unlock()
-	a.apply(free, nil)
+	if len(free) > 0 {
+		a.retry(free)
+	}
 }
 
 // placed tells that the pod was placed in a unit.
@@ -157,7 +170,7 @@ func (a *admission) hold(policy *placement.Policy, groupName string, pod *corev1
 // keep tells that the pod has made a slot for itself by preemption.
 func (a *admission) keep(policy *placement.Policy, groupName string, pod *corev1.Pod) {
 	a.mu.Lock()
-	a.block(policy, groupName, blockedPod{pod: pod, slot: true, unit: noUnit})
+	a.unblock(pod.UID)
 	a.mu.Unlock()
 	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves {
 		t.Keep(applicantOf(policy, pod))
@@ -168,23 +181,13 @@ func (a *admission) keep(policy *placement.Policy, groupName string, pod *corev1
 // freed tells that a slot of a group may have become free.
 func (a *admission) freed(key groupKey) {
 	a.mu.Lock()
-	g, ok := a.groups[key]
-	if !ok {
-		a.mu.Unlock()
-		return
-	}
-	var moves ledger.Moves
-	if g.tickets != nil {
-		moves = g.tickets.Doubt()
-	}
-	free, held := a.podsOf(g, moves)
-	for _, b := range g.blocked {
-		if b.slot {
-			free = append(free, b.pod)
-		}
+	var free, held []*corev1.Pod
+	if g, ok := a.groups[key]; ok && g.tickets != nil {
+		free, held = a.podsOf(g, g.tickets.Doubt())
 	}
 	a.mu.Unlock()
 	a.apply(free, held)
+	a.wakeSlots(key)
 }
 
 // freedIn is freed for all groups of the policies that match.

@@ -28,6 +28,7 @@ func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *
 		assumed.Spec.NodeName = nodeName
 		pl.fresh.drop(pod.UID)
 		pl.inflight.place(placed{unit: s.unit.ID, node: nodeName, pod: &assumed, annotations: s.unit.Annotations()})
+		pl.waker.Ended(pod.UID, true)
 		pl.admission.placed(s.policy, s.view.group, pod, s.unit.Index)
 		pl.admission.filled(s.policy, s.view.group, s.unit.Index, s.usage.Add(s.view.requests))
 		decided(metrics.OutcomePlaced, s.unit)

@@ -14,6 +14,7 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/offer"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
 
 const stateKey fwk.StateKey = "PreFilter" + Name
@@ -24,6 +25,8 @@ type cycleState struct {
 	// view and now are what decisions are made from; nil for a pod that the policy cannot place at all.
 	view *view
 	now  time.Time
+	// since is when the walk of the pod through the units began: what happened later may let it be placed where it failed.
+	since wakeup.Moment
 	// outcome is what PreFilter decided.
 	outcome placement.Outcome
 	// passed is why the unit before that of a Placed outcome was passed over; empty when it is the first.
@@ -149,17 +152,17 @@ func (v *view) asking(unit *placement.Unit) *virtualnode.Asking {
 	return a
 }
 
-// refusedByECI returns what the pod asked of ECI when that was refused in a unit, in this cycle or earlier in its walk; nil when it was not.
-func (v *view) refusedByECI() *virtualnode.Asking {
-	if v.walk.refused != nil {
-		return v.walk.refused
+// refusedByECI reports whether ECI would not accept the pod in a unit, in this cycle or earlier in its walk, and may do so later.
+func (v *view) refusedByECI() bool {
+	if v.walk.refused {
+		return true
 	}
 	for unit, asking := range v.askings {
-		if v.closed[unit].why != "" || asking.Never() != "" {
-			return asking
+		if v.closed[unit].why != "" && asking.Never() == "" {
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // Closed tells why the virtual nodes of the unit do not take the pod.

@@ -25,17 +25,15 @@ type group struct {
 	policy  *placement.Policy
 	// pods are the pods with a ticket.
 	pods map[types.UID]*corev1.Pod
-	// blocked are the pods that are being tried, or failed and may be helped by a change of the counts.
+	// blocked are the pods that are being tried, or wait in a unit that may become full.
 	blocked map[types.UID]blockedPod
 }
 
-// blockedPod is a pod that a change of the counts may help.
+// blockedPod is a pod that is being tried, or waits in a unit.
 type blockedPod struct {
 	pod *corev1.Pod
 	// trying is true until its attempt has ended.
 	trying bool
-	// slot is true when a full unit was in its way, or its attempt has not ended yet.
-	slot bool
 	// unit is where it waits for a node, or noUnit. When that unit becomes full, the pod may go on (R6).
 	unit int
 }

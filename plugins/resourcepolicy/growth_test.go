@@ -69,10 +69,12 @@ func TestChurnLeavesNothingBehind(t *testing.T) {
 	r.pl.PreFilter(r.ctx, framework.NewCycleState(), wrappers.MakePod("probe").Label("app", "web").Request("cpu", "9000").Obj(), r.nodes)
 	r.pl.podDeleted(wrappers.MakePod("probe").Label("app", "web").Obj())
 	f, a := r.pl.inflight, r.pl.admission
+	parked, trials := r.pl.waker.Size()
 	for what, n := range map[string]int{
 		"placed": len(f.placed), "walks": len(f.walks), "clocks": len(f.clocks), "nominations": len(f.nominations), "told": len(f.told), "waiting": len(f.waiting),
 		"undecided": len(f.undecided), "whole": len(f.whole), "fresh": len(r.pl.fresh.pods), "walkers": len(r.pl.walkers),
 		"groups": len(a.groups), "members": len(a.members), "heldAt": len(a.heldAt), "blockedIn": len(a.blockedIn),
+		"parked": parked, "trials": trials,
 	} {
 		if n > 0 {
 			t.Errorf("%d pods are left in %s", n, what)

@@ -3,6 +3,7 @@ package resourcepolicy
 import (
 	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
@@ -12,9 +13,11 @@ import (
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -29,6 +32,8 @@ type handle struct {
 	fwk.Handle
 	factory   informers.SharedInformerFactory
 	activated []string
+	// clock is the waker's.
+	clock *clocktesting.FakeClock
 	// onActivate is called with the pods that are activated.
 	onActivate func(map[string]*corev1.Pod)
 }
@@ -65,6 +70,8 @@ func newTestPlugin(t testing.TB, nodes []*wrappers.Node, policies ...*wrappers.P
 		}
 	}
 	pl := NewSet(virtualnode.NewOffers()).pl
+	h.clock = clocktesting.NewFakeClock(time.Now())
+	pl.offers.Waker = wakeup.New(h.clock, func(pods map[string]*corev1.Pod) { h.Activate(klog.Background(), pods) })
 	pl.setUp(ktesting.NewLogger(t, ktesting.DefaultConfig), h)
 	// The pods of these tests are not in the store.
 	pl.admission.waits = func(*corev1.Pod) bool { return true }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
 
 // walkFor is the longest that a walk through the units is remembered for the next attempt, which follows at once, or after the queue's backoff (10 s at
@@ -64,9 +65,11 @@ type walk struct {
 	unfit map[string]int64
 	// preempted are the units in which preemption was tried in vain, by ID.
 	preempted map[string]bool
-	// refused is what the pod asked of ECI when a virtual node refused it after its unit had been chosen.
-	refused *virtualnode.Asking
-	until   time.Time
+	// refused is true when a virtual node refused the pod after its unit had been chosen.
+	refused bool
+	// since is when the walk began.
+	since wakeup.Moment
+	until time.Time
 }
 
 func newInflight(waits func(*corev1.Pod) bool) *inflight {

@@ -207,12 +207,7 @@ func (l *life) editPolicy() {
 	l.spec.Spec.Units = append([]v1alpha1.Unit{}, units...)
 	l.spec.Generation++
 	l.setPolicy()
-	pods := map[string]*v1Pod{}
-	for _, pod := range l.unbound() {
-		pods[string(pod.UID)] = pod
-	}
-	l.pl.expect(l.unbound())
-	l.activate(pods)
+	l.pl.activateNamespace(klog.FromContext(l.ctx), "default")
 }
 
 // bindByOther is another scheduler that binds a pod of the policy.

@@ -340,6 +340,13 @@ func (l *life) deliver(events *[]func()) {
 	}
 }
 
+// wakes lets the longest delay of the waker pass, and reports whether pods were woken.
+func (l *life) wakes() bool {
+	l.handle.clock.Step(time.Minute)
+	l.pl.waker.Kick()
+	return len(l.queue) > 0
+}
+
 // settleDown delivers everything and schedules until nothing moves.
 func (l *life) settleDown() {
 	step := l.seedStep
@@ -355,6 +362,7 @@ func (l *life) settleDown() {
 			l.scheduleOne()
 		case len(l.binds) > 0:
 			l.finishBinding()
+		case l.wakes():
 		case len(l.refusedBefore) > 0 && rounds < len(l.policy.Units):
 			// What the other plugin's filter waited for happens. On some nodes it waits for ever.
 			rounds++

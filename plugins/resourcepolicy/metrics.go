@@ -33,9 +33,10 @@ func (pl *ResourcePolicy) state() *metrics.SchedulerState {
 	return state
 }
 
-// beginHold notes that a pod is held: it does not wait any more, and its user is told. It may be called with the lock of the queue.
+// beginHold notes that a pod is held: it does not wait any more, only its ticket wakes it, and its user is told. It may be called with the lock of the queue.
 func (pl *ResourcePolicy) beginHold(pod *corev1.Pod) {
 	pl.inflight.stopWait(pod.UID)
+	pl.waker.Forget(pod.UID)
 	pl.notices.add(pod)
 }
 

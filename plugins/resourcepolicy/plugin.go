@@ -31,6 +31,7 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
 
 const (
@@ -59,6 +60,7 @@ type ResourcePolicy struct {
 	fresh        *fresh
 	admission    *admission
 	timers       *timers
+	waker        *wakeup.Waker
 	notices      *notices
 	preemption   *preemptor
 	// offers is what ECI would accept on the virtual nodes.
@@ -148,7 +150,14 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	pl.pods, pl.podLister = core.Pods().Informer(), core.Pods().Lister()
 	pl.owners = newOwners(handle.SharedInformerFactory())
 	pl.inflight, pl.fresh, pl.admission = newInflight(pl.waits), newFresh(), newAdmission()
+	pl.waker = pl.offers.Waker
 	pl.admission.wake, pl.admission.waits = pl.wake, pl.waits
+	pl.admission.retry = func(pods []*corev1.Pod) {
+		for _, pod := range pods {
+			pl.waker.Retry(pod.UID)
+		}
+	}
+	pl.admission.wakeSlots = func(key groupKey) { pl.waker.Wake(slotTopic(key)) }
 	pl.admission.held = func(pods []*corev1.Pod) {
 		for _, pod := range pods {
 			pl.beginHold(pod)
@@ -212,8 +221,8 @@ func (pl *ResourcePolicy) activateNamespace(logger klog.Logger, namespace string
 	for _, obj := range objects {
 		waiting = append(waiting, obj.(*corev1.Pod))
 	}
-	pl.expect(waiting)
-	pl.wake(waiting)
+	pl.wake(pl.expect(waiting))
+	pl.waker.Wake(wakeup.NamespaceTopic(namespace))
 }
 
 // waitingNamespace is the function of indexWaiting.

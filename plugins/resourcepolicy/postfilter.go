@@ -24,7 +24,7 @@ func (pl *ResourcePolicy) PostFilter(
 ) (*fwk.PostFilterResult, *fwk.Status) {
 	s := stateOf(state)
 	if s == nil {
-		// A pod without a policy; or one that another plugin refused before this one was asked.
+		// A pod without a policy, which the VirtualNode plugin parks; or one that another plugin refused before this one was asked.
 		pl.admission.leave(pod.UID)
 		pl.inflight.stopWait(pod.UID)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
@@ -36,12 +36,12 @@ func (pl *ResourcePolicy) PostFilter(
 		}
 		pl.admission.leave(pod.UID)
 		pl.inflight.stopWait(pod.UID)
+		pl.park(s, pod, nil)
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
 	s.view.walk = s.view.walk.on()
-	if refused := virtualnode.Refused(state); refused != nil {
-		s.view.walk.refused = refused
-	}
+	s.view.walk.since = s.since
+	s.view.walk.refused = s.view.walk.refused || virtualnode.Refused(state)
 	switch {
 	case s.sampled:
 		pl.inflight.showWhole(pod, s.unit.ID)
@@ -127,12 +127,9 @@ func (pl *ResourcePolicy) giveUp(
 			}
 		}
 	}
-	if asking := s.view.refusedByECI(); asking != nil {
-		// What ECI would accept, and what the pod asks of it, changes without an event that the queue hears of.
-		pl.offers.Wait(asking, pod)
-	}
 	pl.inflight.setUndecided(pod, len(s.view.walk.unfit) > 0)
 	pl.attemptEnded(s, decision)
+	pl.park(s, pod, decision)
 	var result *fwk.PostFilterResult
 	if decision.Outcome != placement.Waiting {
 		pl.inflight.dropNomination(pod.UID)

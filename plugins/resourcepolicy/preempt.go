@@ -109,6 +109,7 @@ func (pl *ResourcePolicy) preemptIn(
 		slot.node, slot.victims = result.NominatedNodeName, pl.preemption.selection.take(result.NominatedNodeName)
 		pl.inflight.nominate(slot)
 		pl.admission.keep(s.policy, s.view.group, pod)
+		pl.waker.Ended(pod.UID, false)
 		decided(metrics.OutcomePreempting, s.unit)
 		klog.FromContext(ctx).V(3).Info("Preempting for pod", "pod", klog.KObj(pod), "unit", s.unit.ID, "node", slot.node)
 		return result, status

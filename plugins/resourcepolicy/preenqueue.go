@@ -53,8 +53,10 @@ func othersMayKeepOut(pod *corev1.Pod) bool {
 	return len(pod.Spec.SchedulingGates) > 0 || len(pod.Spec.ResourceClaims) > 0 || pod.Spec.SchedulingGroup != nil
 }
 
-// expect tells the tickets which pods are about to ask: the queue wakes them in any order.
-func (pl *ResourcePolicy) expect(pods []*corev1.Pod) {
+// expect tells the tickets of the waiting pods of a namespace after an edit, and they wake as many as there are slots. It returns the pods that are held by
+// none of the policies any more: they must ask again.
+func (pl *ResourcePolicy) expect(pods []*corev1.Pod) []*corev1.Pod {
+	var ask []*corev1.Pod
 	type key struct {
 		policy *placement.Policy
 		group  string
@@ -62,17 +64,33 @@ func (pl *ResourcePolicy) expect(pods []*corev1.Pod) {
 	policies := pl.policies.Policies()
 	groups := map[key][]*corev1.Pod{}
 	for _, pod := range pods {
-		policy := policies.Governing(pod.Namespace, pod.Labels)
-		if policy == nil || policy.Refusal != "" || !policy.CanHold() || !pl.isWaiting(pod) {
+		if !pl.isWaiting(pod) {
 			continue
 		}
-		if group, err := policy.Group(pod.Labels); err == nil {
-			groups[key{policy, group}] = append(groups[key{policy, group}], pod)
+		policy := policies.Governing(pod.Namespace, pod.Labels)
+		if policy == nil || policy.Refusal != "" || !policy.CanHold() {
+			ask = pl.appendIfHeld(ask, pod)
+			continue
 		}
+		group, err := policy.Group(pod.Labels)
+		if err != nil {
+			ask = pl.appendIfHeld(ask, pod)
+			continue
+		}
+		groups[key{policy, group}] = append(groups[key{policy, group}], pod)
 	}
 	for k, pods := range groups {
 		pl.admission.expect(k.policy, k.group, pods)
 	}
+	return ask
+}
+
+// appendIfHeld appends a pod that is held. Others are parked or on their way: the topic of their namespace wakes them.
+func (pl *ResourcePolicy) appendIfHeld(pods []*corev1.Pod, pod *corev1.Pod) []*corev1.Pod {
+	if _, held := pl.admission.isHeld(pod.UID); held {
+		return append(pods, pod)
+	}
+	return pods
 }
 
 // isWaiting tells whether a pod that is not bound will ask when it is woken: it is this scheduler's, not assumed, and no gate keeps it out.

@@ -30,7 +30,7 @@ func (pl *ResourcePolicy) PreFilter(
 		pl.inflight.stopWait(pod.UID) // It may have had a policy.
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
-	s := &cycleState{policy: policy, now: time.Now(), outcome: placement.Failed}
+	s := &cycleState{policy: policy, now: time.Now(), since: pl.waker.Now(), outcome: placement.Failed}
 	state.Write(stateKey, s)
 	if policy.Refusal != "" {
 		return refuse(policy.Refusal)
@@ -42,6 +42,9 @@ func (pl *ResourcePolicy) PreFilter(
 	version := pl.admission.begin(policy, group, pod)
 	pl.follow(state, policies, nodes)
 	s.view = pl.newView(ctx, policies, policy, pod, group)
+	if begun := s.view.walk.since; begun > 0 {
+		s.since = begun
+	}
 
 	decision := s.decide()
 	if decision.Outcome != placement.Placed && len(s.view.walk.unfit) > 0 {

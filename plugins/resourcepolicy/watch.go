@@ -63,6 +63,7 @@ func (pl *ResourcePolicy) podUpdated(before, after *corev1.Pod) {
 		pl.fresh.update(after, false)
 		pl.inflight.forgetWaiting(after.UID)
 		pl.admission.forget(after.UID)
+		pl.waker.Forget(after.UID)
 	default:
 		pl.fresh.update(after, false)
 		if key, ok := pl.frees(before, after); ok {
@@ -82,7 +83,9 @@ func (pl *ResourcePolicy) waitingPodUpdated(before, after *corev1.Pod) {
 		// It may have another policy now, or another group.
 		pl.admission.forget(after.UID)
 		pl.inflight.forgetWaiting(after.UID)
-		pl.wake([]*corev1.Pod{after})
+		if !pl.waker.Retry(after.UID) {
+			pl.wake([]*corev1.Pod{after})
+		}
 	}
 	if looksUnschedulable(after) && !looksUnschedulable(before) {
 		if _, held := pl.admission.isHeld(after.UID); held {
@@ -108,6 +111,7 @@ func (pl *ResourcePolicy) podDeleted(pod *corev1.Pod) {
 // podGone follows a pod that is deleted before it is bound. It may have been assumed already.
 func (pl *ResourcePolicy) podGone(pod *corev1.Pod) {
 	pl.admission.forget(pod.UID)
+	pl.waker.Forget(pod.UID)
 	pl.inflight.stopWait(pod.UID)
 	nominated := pl.inflight.dropNomination(pod.UID)
 	node := pl.inflight.node(pod.UID)
@@ -130,7 +134,7 @@ func (pl *ResourcePolicy) nodeUpdated(before, after *corev1.Node) {
 		return
 	}
 	pl.later(nodeSettles, func() {
-		pl.admission.freedIn(func(policy *placement.Policy) bool {
+		pl.freedIn(func(policy *placement.Policy) bool {
 			for i := range policy.Units {
 				if policy.Units[i].Nodes.Contains(before.Labels) != policy.Units[i].Nodes.Contains(after.Labels) {
 					return true
@@ -141,11 +145,21 @@ func (pl *ResourcePolicy) nodeUpdated(before, after *corev1.Node) {
 	})
 }
 
+// freedIn tells that slots of all groups of the policies that match may have become free.
+func (pl *ResourcePolicy) freedIn(matches func(*placement.Policy) bool) {
+	pl.admission.freedIn(matches)
+	for policy := range pl.policies.Policies().All() {
+		if matches(policy) {
+			pl.waker.Wake(policyTopic(policy))
+		}
+	}
+}
+
 // nodeAdded looks for slots when a node comes back while its pods run: they count by its labels again.
 func (pl *ResourcePolicy) nodeAdded(node *corev1.Node) {
 	pods, err := pl.pods.GetIndexer().IndexKeys(indexNode, node.Name)
 	if err != nil || len(pods) > 0 {
-		pl.later(nodeSettles, func() { pl.admission.freedIn(func(*placement.Policy) bool { return true }) })
+		pl.later(nodeSettles, func() { pl.freedIn(func(*placement.Policy) bool { return true }) })
 	}
 }
 

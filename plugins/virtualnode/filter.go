@@ -10,6 +10,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
 
 const (
@@ -31,14 +32,11 @@ type cycle struct {
 	// asking is nil when no VirtualNode was known at the beginning of the cycle.
 	asking  *Asking
 	changes changes
+	// since is when the cycle began.
+	since wakeup.Moment
 }
 
-var (
-	// noVirtualNodes is the state of every cycle in a cluster without VirtualNodes.
-	noVirtualNodes = &cycle{}
-
-	errNoPreFilter = errors.New("PreFilter of plugin " + Name + " did not run: enable it in the profile")
-)
+var errNoPreFilter = errors.New("PreFilter of plugin " + Name + " did not run: enable it in the profile")
 
 // Clone returns a copy that can be changed.
 func (c *cycle) Clone() fwk.StateData {
@@ -76,12 +74,12 @@ func HasUntoleratedTaint(logger klog.Logger, node *corev1.Node, pod *corev1.Pod,
 
 // PreFilter prepares for virtual nodes. It refuses nothing.
 func (pl *VirtualNode) PreFilter(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+	c := &cycle{since: pl.offers.Waker.Now()}
 	pl.offers.Follow(state)
-	if len(pl.offers.pinned.nodes) == 0 {
-		state.Write(askingKey, noVirtualNodes)
-		return nil, nil
+	if len(pl.offers.pinned.nodes) > 0 {
+		c.asking = pl.offers.Ask(pod, nil)
 	}
-	state.Write(askingKey, &cycle{asking: pl.offers.Ask(pod, nil)})
+	state.Write(askingKey, c)
 	return nil, nil
 }
 
@@ -141,26 +139,35 @@ func (pl *VirtualNode) Filter(ctx context.Context, state fwk.CycleState, pod *co
 		c.asking.refuse()
 		return fwk.NewStatus(fwk.Unschedulable, verdict.Why)
 	default:
-		c.asking.refuse()
+		if asking.Never() == "" {
+			c.asking.refuse() // Only an edit helps a pod that ECI can never run.
+		}
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, verdict.Why)
 	}
 }
 
-// PostFilter notes a pod without a policy that a virtual node refused, so that it is tried again when ECI would accept more. It helps no pod itself.
-func (pl *VirtualNode) PostFilter(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
-	if asking := Refused(state); asking != nil {
-		pl.offers.Wait(asking, pod)
+// PostFilter parks a pod without a policy: it is tried again when it may have one, and, if a virtual node refused it, when ECI would accept more. It helps no
+// pod itself.
+func (pl *VirtualNode) PostFilter(
+	_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ fwk.NodeToStatusReader,
+) (*fwk.PostFilterResult, *fwk.Status) {
+	c := cycleOf(state)
+	if c == nil {
+		return nil, fwk.NewStatus(fwk.Unschedulable) // Another plugin refused the pod before this one was asked.
 	}
+	topics := []string{wakeup.NamespaceTopic(pod.Namespace)}
+	if Refused(state) {
+		topics = append(topics, TopicECI)
+	}
+	pl.offers.Waker.Park(wakeup.Parking{Pod: pod, Shape: wakeup.ShapeOf(pod), Topics: topics, Since: c.since})
+	pl.offers.RetryIfChanged(pod)
 	return nil, fwk.NewStatus(fwk.Unschedulable)
 }
 
-// Refused returns what the pod of this cycle asked of ECI when Filter refused it on a virtual node for what may change without an event of the cluster; nil
-// otherwise.
-func Refused(state fwk.CycleState) *Asking {
-	if c := cycleOf(state); c != nil && c.asking != nil && c.asking.wasRefused() {
-		return c.asking
-	}
-	return nil
+// Refused reports whether Filter refused the pod of this cycle on a virtual node for what may change without an event of the cluster.
+func Refused(state fwk.CycleState) bool {
+	c := cycleOf(state)
+	return c != nil && c.asking != nil && c.asking.wasRefused()
 }
 
 // cycleOf returns the state of this cycle, or nil when PreFilter did not run.

@@ -18,7 +18,7 @@ var needs = profile.Needs{
 }
 
 // EventsToRegister returns the events that can make a node acceptable for a pod that this plugin refused. What ECI would accept changes without an event of
-// the cluster: the plugin then activates the pods itself (waiters.go).
+// the cluster: the plugin then activates the pods itself (watch.go).
 func (pl *VirtualNode) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
 	if err := profile.Check(pl.handle, &needs); err != nil {
 		return nil, err

@@ -12,11 +12,13 @@ import (
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/utils/clock"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/offer"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
 
 const catalogKey fwk.StateKey = "Catalog" + Name
@@ -34,8 +36,10 @@ type Offers struct {
 	building sync.Mutex
 	// catalog is what the VirtualNodes say, replaced as a whole when one changes; nil before it was made once.
 	catalog atomic.Pointer[catalog]
-	waiters *waiters
 	bills   *bills
+	// Waker retries the pods of this scheduler that failed.
+	Waker     *wakeup.Waker
+	reopening reopening
 	// As returns a bound or assumed pod as its unit will have it once the binding has come back, with the unit's annotations. The ResourcePolicy plugin
 	// sets it; nil changes nothing.
 	As func(pod *corev1.Pod) *corev1.Pod
@@ -63,10 +67,11 @@ type catalog struct {
 // NewOffers returns an Offers that knows of no virtual node until its New has been called.
 func NewOffers() *Offers {
 	o := &Offers{
-		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, pinned: &catalog{}, waiters: newWaiters(),
+		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, pinned: &catalog{},
 		store: cache.NewStore(cache.MetaNamespaceKeyFunc), pods: cache.NewStore(cache.MetaNamespaceKeyFunc), synced: func() bool { return false },
 	}
 	o.bills = newBills(o.exists)
+	o.Waker = wakeup.New(clock.RealClock{}, func(pods map[string]*corev1.Pod) { o.handle.Activate(o.logger, pods) })
 	return o
 }
 

@@ -176,7 +176,7 @@ func TestWaiters(t *testing.T) {
 	t.Run("are woken when a stock-out lets one try again", func(t *testing.T) {
 		w := newWorld(t, soldOut(zone(zoneJ, "100"), "2-4Gi", time.Hour))
 		refuse(w, billed("p"))
-		timer := w.pl.offers.waiters.reopens
+		timer := w.pl.offers.reopening.timer
 		if timer == nil || !timer.Reset(0) {
 			t.Fatal("no timer runs")
 		}
@@ -188,7 +188,7 @@ func TestWaiters(t *testing.T) {
 		pod := billed("p")
 		state := w.begin(pod)
 		w.filter(state, pod, nodeJ)
-		w.pl.offers.wake() // As the timer does.
+		w.pl.offers.Waker.Wake(TopicECI) // As the timer does.
 		w.pl.PostFilter(t.Context(), state, pod.Obj(), nil)
 		w.expect("p")
 		w.stopTimer()
@@ -257,9 +257,9 @@ func TestWaiters(t *testing.T) {
 
 // stopTimer stops the timer of the next stock-out.
 func (w *world) stopTimer() {
-	w.pl.offers.waiters.mu.Lock()
-	defer w.pl.offers.waiters.mu.Unlock()
-	if timer := w.pl.offers.waiters.reopens; timer != nil {
+	w.pl.offers.reopening.mu.Lock()
+	defer w.pl.offers.reopening.mu.Unlock()
+	if timer := w.pl.offers.reopening.timer; timer != nil {
 		timer.Stop()
 	}
 }

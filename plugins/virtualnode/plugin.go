@@ -5,7 +5,7 @@
 //   - score.go prefers, among virtual nodes, zones with better stock, then the lower price.
 //   - offers.go is what the VirtualNodes offer and what pods hold there, by the scheduler's snapshot; the decision is pkg/offer's. bills.go remembers what pods
 //     were billed at their binding, and reserve.go sees to it.
-//   - waiters.go and hints.go wake pods that were refused.
+//   - watch.go and hints.go wake pods that were refused.
 //
 // Nodes without a VirtualNode are as the stock scheduler sees them, but for the taint.
 package virtualnode
@@ -59,6 +59,7 @@ func (o *Offers) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (
 		if err != nil {
 			return nil, fmt.Errorf("watching VirtualNodes: %w", err)
 		}
+		o.Waker.Start(ctx.Done())
 		if err := o.watch(informer, handle.SharedInformerFactory().Core().V1().Pods().Informer()); err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 
 // Reserve remembers what a pod is billed that is placed on a virtual node. From now on edits of the pod do not change what it counts for (R13).
 func (pl *VirtualNode) Reserve(_ context.Context, state fwk.CycleState, pod *corev1.Pod, nodeName string) *fwk.Status {
+	pl.offers.Waker.Ended(pod.UID, true)
 	asking := pl.askingOf(state)
 	if asking == nil {
 		return nil

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
@@ -21,74 +20,30 @@ const eciAnnotations = "k8s.aliyun.com/eci-"
 // storeSettles is how long after a handler of ours has been told of something the scheduler's own handlers are taken to know it, too.
 const storeSettles = 200 * time.Millisecond
 
-// waiters are the pods that virtual nodes refused in their last attempt, until ECI would accept more.
-type waiters struct {
-	mu   sync.Mutex
-	pods map[types.UID]waiter
-	// woken is when pods were woken last.
-	woken time.Time
-	// reopens wakes pods when the next stock-out lets one try again; nil when there is none.
-	reopens *time.Timer
+// TopicECI is what pods wait for that ECI would not accept: that it accepts more.
+const TopicECI = "eci"
+
+// reopening wakes pods when the next stock-out lets one try again; its timer is nil when there is none.
+type reopening struct {
+	mu    sync.Mutex
+	timer *time.Timer
 }
 
-// waiter is a pod that waits.
-type waiter struct {
-	pod *corev1.Pod
-	// never is true for a pod that ECI can never run as it is: only an edit of the pod helps it.
-	never bool
-}
-
-func newWaiters() *waiters { return &waiters{pods: map[types.UID]waiter{}} }
-
-// Wait notes that virtual nodes refused a pod. If more has been offered since the cycle began, or the pod asks for something else by now, it is tried again.
-func (o *Offers) Wait(a *Asking, pod *corev1.Pod) {
-	w := o.waiters
-	w.mu.Lock()
-	late := w.woken.After(a.now)
-	if !late {
-		w.pods[pod.UID] = waiter{pod: pod, never: a.Never() != ""}
-	}
-	w.mu.Unlock()
-	switch {
-	case late:
-		o.activate(pod)
-	case o.asksAnew(pod):
+// RetryIfChanged retries a parked pod that tells ECI something else by now than in its attempt: the scheduling queue does not look at annotations.
+func (o *Offers) RetryIfChanged(pod *corev1.Pod) {
+	if shown := o.shown(pod); shown != nil && !maps.Equal(wishes(shown), wishes(pod)) {
 		// The queue may not have the new version yet: handlers run in goroutines of their own.
-		time.AfterFunc(storeSettles, func() { o.activate(pod) })
-	}
-}
-
-// asksAnew tells whether the pod tells ECI something else by now.
-func (o *Offers) asksAnew(pod *corev1.Pod) bool {
-	shown := o.shown(pod)
-	return shown != nil && !maps.Equal(wishes(shown), wishes(pod))
-}
-
-func (o *Offers) activate(pod *corev1.Pod) {
-	o.handle.Activate(o.logger, map[string]*corev1.Pod{string(pod.UID): pod})
-}
-
-// wake retries the pods that wait for ECI.
-func (o *Offers) wake() {
-	w := o.waiters
-	w.mu.Lock()
-	waiting := make(map[string]*corev1.Pod, len(w.pods))
-	for uid, each := range w.pods {
-		if !each.never {
-			waiting[string(uid)] = each.pod
-			delete(w.pods, uid)
-		}
-	}
-	w.woken = time.Now()
-	w.mu.Unlock()
-	if len(waiting) > 0 {
-		o.handle.Activate(o.logger, waiting)
+		time.AfterFunc(storeSettles, func() { o.Waker.Retry(pod.UID) })
 	}
 }
 
 // watch follows the VirtualNodes, and the pods that wait.
 func (o *Offers) watch(informer, pods cache.SharedIndexInformer) error {
 	o.store, o.synced, o.pods = informer.GetStore(), informer.HasSynced, pods.GetStore()
+	o.Waker.Exists = func(pod *corev1.Pod) bool {
+		shown := o.shown(pod)
+		return shown != nil && shown.Spec.NodeName == "" && shown.DeletionTimestamp == nil
+	}
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { o.changed() },
 		UpdateFunc: func(any, any) { o.changed() },
@@ -120,18 +75,17 @@ func (o *Offers) changed() {
 	better := o.rebuild(now)
 	o.reopenLater(now)
 	if better {
-		o.wake()
+		o.Waker.Wake(TopicECI)
 	}
 }
 
 // reopenLater wakes the pods that wait when the next stock-out lets one try again.
 func (o *Offers) reopenLater(now time.Time) {
-	w := o.waiters
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.reopens != nil {
-		w.reopens.Stop()
-		w.reopens = nil
+	o.reopening.mu.Lock()
+	defer o.reopening.mu.Unlock()
+	if o.reopening.timer != nil {
+		o.reopening.timer.Stop()
+		o.reopening.timer = nil
 	}
 	var next time.Time
 	for _, node := range o.current().nodes {
@@ -140,8 +94,8 @@ func (o *Offers) reopenLater(now time.Time) {
 		}
 	}
 	if !next.IsZero() {
-		w.reopens = time.AfterFunc(next.Sub(now), func() {
-			o.wake()
+		o.reopening.timer = time.AfterFunc(next.Sub(now), func() {
+			o.Waker.Wake(TopicECI)
 			o.reopenLater(time.Now())
 		})
 	}
@@ -154,18 +108,14 @@ func (o *Offers) podUpdated(before, after *corev1.Pod) {
 		o.podGone(before) // The pod was deleted and created again while the watch was interrupted.
 	}
 	if after.Spec.NodeName != "" || after.DeletionTimestamp != nil {
-		o.forget(after.UID)
+		o.Waker.Forget(after.UID)
 		if node := o.current().nodes[before.Spec.NodeName]; node != nil && shrinks(before, after, node.Region) {
-			time.AfterFunc(storeSettles, o.wake)
+			time.AfterFunc(storeSettles, func() { o.Waker.Wake(TopicECI) })
 		}
 		return
 	}
-	o.waiters.mu.Lock()
-	_, waits := o.waiters.pods[after.UID]
-	o.waiters.mu.Unlock()
-	if waits && !maps.Equal(wishes(before), wishes(after)) {
-		o.forget(after.UID)
-		o.activate(after)
+	if !maps.Equal(wishes(before), wishes(after)) {
+		o.Waker.Retry(after.UID)
 	}
 }
 
@@ -195,12 +145,6 @@ func wishes(pod *corev1.Pod) map[string]string {
 
 // podGone forgets a pod that does not exist any more.
 func (o *Offers) podGone(pod *corev1.Pod) {
-	o.forget(pod.UID)
+	o.Waker.Forget(pod.UID)
 	o.bills.forget(pod.UID)
-}
-
-func (o *Offers) forget(pod types.UID) {
-	o.waiters.mu.Lock()
-	defer o.waiters.mu.Unlock()
-	delete(o.waiters.pods, pod)
 }

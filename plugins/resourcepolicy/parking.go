@@ -1,0 +1,46 @@
+package resourcepolicy
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
+)
+
+// park keeps a pod whose attempt failed until something happens that may let it be placed and that the scheduling queue does not hear of: an edit of a policy,
+// a slot that becomes free, a unit that becomes full while the pod waits in it, or more that ECI would accept. decision is nil for a pod that its policy
+// cannot place at all. Held pods are woken by their tickets.
+func (pl *ResourcePolicy) park(s *cycleState, pod *corev1.Pod, decision *placement.Decision) {
+	if _, held := pl.admission.isHeld(pod.UID); held {
+		return
+	}
+	topics := []string{wakeup.NamespaceTopic(pod.Namespace)}
+	if decision != nil {
+		key := groupKey{s.policy.UID, s.view.group}
+		if decision.PassedFull() {
+			topics = append(topics, slotTopic(key), policyTopic(s.policy))
+		}
+		if decision.Outcome == placement.Waiting {
+			topics = append(topics, waitTopic(key, decision.Unit))
+		}
+		if s.view.refusedByECI() {
+			topics = append(topics, virtualnode.TopicECI)
+		}
+	}
+	pl.waker.Park(wakeup.Parking{Pod: pod, Shape: wakeup.ShapeOf(pod), Topics: topics, Since: s.since})
+	pl.offers.RetryIfChanged(pod)
+}
+
+// slotTopic is what the pods of a group wait for that found a unit full.
+func slotTopic(key groupKey) string { return "slot/" + string(key.policy) + "/" + key.group }
+
+// policyTopic is what the pods of all groups of a policy wait for that found a unit full: that the nodes of its units are others.
+func policyTopic(policy *placement.Policy) string { return "policy/" + string(policy.UID) }
+
+// waitTopic is what the pods of a group wait for that wait in a unit. They are retried one by one: for whom the unit is full depends on the pod.
+func waitTopic(key groupKey, unit int) string {
+	return "unit/" + string(key.policy) + "/" + key.group + "/" + strconv.Itoa(unit)
+}
