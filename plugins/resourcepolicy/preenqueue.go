@@ -64,11 +64,8 @@ func (pl *ResourcePolicy) expect(pods []*corev1.Pod) []*corev1.Pod {
 	policies := pl.policies.Policies()
 	groups := map[key][]*corev1.Pod{}
 	for _, pod := range pods {
-		if !pl.isWaiting(pod) {
-			continue
-		}
 		policy := policies.Governing(pod.Namespace, pod.Labels)
-		if policy == nil || policy.Refusal != "" || !policy.CanHold() {
+		if policy == nil || policy.Refusal != "" || !policy.CanHold() || !pl.isWaiting(pod) {
 			ask = pl.appendIfHeld(ask, pod)
 			continue
 		}
