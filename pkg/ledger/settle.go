@@ -114,7 +114,8 @@ func (t *Tickets) overclaimed(shape string, unit int) bool {
 func (t *Tickets) hold(pod *ticket) types.UID {
 	t.release(pod)
 	delete(t.pods, pod.UID)
-	t.add(pod.Applicant)
+	// Its attempt has ended: it is not tried for its priority again and again.
+	t.add(pod.Applicant).vain = pod.vain
 	return pod.UID
 }
 

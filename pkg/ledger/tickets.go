@@ -66,7 +66,7 @@ type ticket struct {
 	unit int
 	// index is the place in the heap of held pods.
 	index int
-	// vain is true after an attempt found every unit full: until the pod asks again, its priority alone does not let it through.
+	// vain is true after an attempt that did not place the pod: until the pod asks again, its priority alone does not let it through.
 	vain bool
 }
 
@@ -180,6 +180,7 @@ func (t *Tickets) Wait(a Applicant) Moves {
 	t.Forget(a.UID)
 	pod := t.add(a)
 	t.takeOut(pod)
+	pod.vain = true
 	t.claim(pod, stateWaiting, noUnit)
 	return t.settle()
 }

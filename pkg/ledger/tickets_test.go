@@ -134,6 +134,37 @@ func TestAPodThatFailedForAnotherReasonGivesItsSlotBack(t *testing.T) {
 	}
 }
 
+func TestTickets_WaitingPodsThatMayPreemptComeToRest(t *testing.T) {
+	tickets := NewTickets(twoUnits())
+	tickets.SetLowest(0, true)
+	tickets.Sync(tickets.Version(), usages(2, 0))
+	free := map[types.UID]Applicant{}
+	for i := range 3 {
+		a := applicant(i, "s")
+		a.Priority = 5
+		if tickets.Ask(a) {
+			free[a.UID] = a
+		}
+	}
+	all := map[types.UID]Applicant{"a": applicant(0, "s"), "b": applicant(1, "s"), "c": applicant(2, "s")}
+	attempts := 0
+	for len(free) > 0 && attempts < 100 {
+		for uid, a := range free {
+			attempts++
+			delete(free, uid)
+			for _, next := range tickets.Wait(a).Free { // No node has room, and nobody can be preempted.
+				again := all[next]
+				again.Priority = 5
+				free[next] = again
+			}
+			break
+		}
+	}
+	if attempts > 3 {
+		t.Errorf("%d attempts of three pods for one slot that has no node", attempts)
+	}
+}
+
 func TestAPodAboveOthersMayPreemptOnce(t *testing.T) {
 	tickets := NewTickets(twoUnits())
 	ask(tickets, 1, "s")

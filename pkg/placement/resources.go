@@ -30,18 +30,10 @@ func Plus(a, b int64) int64 {
 
 // Add returns the usage with one more pod of these requests.
 func (u Usage) Add(requests []int64) Usage {
-	sum := Usage{Pods: u.Pods + 1}
-	if len(requests) == 0 {
-		return sum
+	if len(u.Requests)+len(requests) == 0 {
+		return Usage{Pods: u.Pods + 1}
 	}
-	sum.Requests = make([]int64, len(requests))
-	for i := range requests {
-		sum.Requests[i] = requests[i]
-		if i < len(u.Requests) {
-			sum.Requests[i] = Plus(u.Requests[i], requests[i])
-		}
-	}
-	return sum
+	return u.Merge(Usage{Pods: 1, Requests: requests})
 }
 
 // Merge returns the sum of two usages.

@@ -36,6 +36,9 @@ func TestUsageSums(t *testing.T) {
 	if diff := cmp.Diff(Usage{Pods: 1, Requests: []int64{1, 2}}, one); diff != "" {
 		t.Errorf("add changed its operand (-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff(Usage{Pods: 2, Requests: []int64{1, 2}}, one.Add(nil)); diff != "" {
+		t.Errorf("add of a pod that was counted before the policy tracked resources (-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff(Usage{Pods: 3, Requests: []int64{12, 24}}, one.Merge(two)); diff != "" {
 		t.Errorf("merge (-want +got):\n%s", diff)
 	}

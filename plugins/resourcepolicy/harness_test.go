@@ -34,6 +34,8 @@ type handle struct {
 	activated []string
 	// clock is the waker's.
 	clock *clocktesting.FakeClock
+	// nodes looks a node up in the snapshot.
+	nodes func(string) (fwk.NodeInfo, error)
 	// onActivate is called with the pods that are activated.
 	onActivate func(map[string]*corev1.Pod)
 }
@@ -43,6 +45,21 @@ func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { retur
 func (h *handle) Extenders() []fwk.Extender { return nil }
 
 func (h *handle) SharedDRAManager() fwk.SharedDRAManager { return nil }
+
+func (h *handle) SnapshotSharedLister() fwk.SharedLister { return lister{nodes: h.nodes} }
+
+func (h *handle) NominatedPodsForNode(string) []fwk.PodInfo { return nil }
+
+// lister is the little of the snapshot that virtual nodes need.
+type lister struct {
+	fwk.SharedLister
+	fwk.NodeInfoLister
+	nodes func(string) (fwk.NodeInfo, error)
+}
+
+func (l lister) NodeInfos() fwk.NodeInfoLister { return l }
+
+func (l lister) Get(name string) (fwk.NodeInfo, error) { return l.nodes(name) }
 
 func (h *handle) ProfileName() string { return wrappers.SchedulerName }
 

@@ -10,12 +10,11 @@ import (
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
-	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
-// TestLife lives through random lives of a scheduler: pods arrive, end, are deleted and relabelled, nodes come and go, policies are edited, bindings are
-// slow or fail, the handlers of the informer run late and in any order, and the scheduler is restarted. After every step the counts
+// TestLife lives through random lives of a scheduler: pods of two priorities arrive, preempt, end, are deleted, relabelled and resized, nodes come and go,
+// policies with caps on pods and on resources are edited, ECI accepts more or less, bindings are slow or fail, the handlers of the informer run late and in any order, and the scheduler is restarted. After every step the counts
 // equal a recount from scratch; at every placement the caps and the order hold; and when nothing moves any more, no pod is left waiting that could be
 // placed. SIMULATION_SEEDS sets the number of lives, 200 by default; SIMULATION_SEED runs one.
 func TestLife(t *testing.T) {
@@ -48,8 +47,13 @@ func (l *life) checkCounts() {
 	for unit := range l.policy.Units {
 		for _, group := range groups {
 			key := ledger.Key{Policy: l.policy.UID, Group: group + "/", Unit: unit}
-			if got, want := l.pl.counts.Usage(key).Pods, l.counted[key]; got != want {
-				l.fatalf("unit %d, group %s: %d pods are counted, a recount finds %d", unit, group, got, want)
+			usage, want := l.pl.counts.Usage(key), l.counted[key]
+			got := tally{pods: usage.Pods, milliCPU: want.milliCPU}
+			if l.policy.TracksResources() && len(usage.Requests) > 0 {
+				got.milliCPU = usage.Requests[0]
+			}
+			if got != want {
+				l.fatalf("unit %d, group %s: %+v is counted, a recount finds %+v", unit, group, got, want)
 			}
 		}
 	}
@@ -60,39 +64,44 @@ func (l *life) checkCounts() {
 func (l *life) checkPlacement(pod *v1Pod, unit int) {
 	group := pod.Labels["version"] + "/"
 	truth := l.countTruth()
-	if limit := l.policy.Units[unit].MaxPods(); limit != placement.NoCap && truth[ledger.Key{Policy: l.policy.UID, Group: group, Unit: unit}] >= limit {
-		l.fatalf("pod %s is placed in unit %d, whose cap of %d is reached", pod.Name, unit, limit)
+	if has := truth[ledger.Key{Policy: l.policy.UID, Group: group, Unit: unit}]; l.isFull(unit, has, pod) {
+		l.fatalf("pod %s is placed in unit %d, whose cap is reached: it has %+v", pod.Name, unit, has)
 	}
-	if l.tryNext != v1alpha1.TryNextLackResourceOrExceedMax || l.refusedBefore[pod.UID] {
+	if l.tryNext != v1alpha1.TryNextLackResourceOrExceedMax || l.refusedBefore[pod.UID] || len(l.pl.inflight.nominations) > 0 {
 		return
 	}
 	for earlier := range unit {
-		limit := l.policy.Units[earlier].MaxPods()
-		full := limit != placement.NoCap && l.counted[ledger.Key{Policy: l.policy.UID, Group: group, Unit: earlier}] >= limit
+		full := l.isFull(earlier, l.counted[ledger.Key{Policy: l.policy.UID, Group: group, Unit: earlier}], pod)
 		if !full && l.hasRoom(earlier, pod) {
 			l.fatalf("pod %s is placed in unit %d although unit %d is not full and has room", pod.Name, unit, earlier)
 		}
 	}
 }
 
+// checkZone checks that a pod is placed on a virtual node only if ECI would accept it there.
+func (l *life) checkZone(pod *v1Pod, node string) {
+	if !l.offered(node, pod) {
+		l.fatalf("pod %s is placed on %s, where ECI would not accept it", pod.Name, node)
+	}
+}
+
 // checkNobodyIsForgotten checks that no pod waits that could be placed: no wake-up is lost, and no slot is leaked.
 func (l *life) checkNobodyIsForgotten() {
 	l.probe()
+	l.bill()
 	counts := l.countTruth()
 	for _, pod := range l.unbound() {
 		for unit := range l.policy.Units {
 			if l.tryNext == v1alpha1.TryNextLackResourceAndNoTerminating && unit > 0 && l.hasTerminating(unit-1) {
 				break
 			}
-			limit := l.policy.Units[unit].MaxPods()
-			full := limit != placement.NoCap && counts[ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}] >= limit
-			if full {
+			if l.isFull(unit, counts[ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}], pod) {
 				continue
 			}
 			if l.hasRoom(unit, pod) {
 				l.fatalf("at the end pod %s waits (held: %v) although unit %d has a slot and room", pod.Name, l.gated[pod.UID], unit)
 			}
-			if l.tryNext == v1alpha1.TryNextExceedMax && limit != placement.NoCap {
+			if l.tryNext == v1alpha1.TryNextExceedMax && l.policy.Units[unit].HasCap() {
 				break // It waits for a node there.
 			}
 		}

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/test/wrappers"
@@ -75,8 +78,11 @@ func (l *life) cachePod(before, after *v1Pod) {
 				info.AddPod(after)
 			}
 		}
-		if after == nil || wasBound && !maps.Equal(before.Labels, after.Labels) {
+		switch {
+		case after == nil || wasBound && !maps.Equal(before.Labels, after.Labels):
 			l.hint(l.pl.isSchedulableAfterPodGone, before, nil)
+		case wasBound && milliCPUOf(after) < milliCPUOf(before):
+			l.hint(l.pl.isSchedulableAfterPodGone, before, after)
 		}
 	}
 }
@@ -140,10 +146,14 @@ func (l *life) addNode() {
 	n := wrappers.MakeNode(fmt.Sprintf("node-%04d", l.names)).Label("pool", []string{"a", "b"}[l.random.IntN(2)])
 	if l.random.IntN(4) == 0 {
 		n = wrappers.MakeVirtualNode(fmt.Sprintf("node-%04d", l.names))
+		if l.random.IntN(2) == 0 {
+			l.describe(n.Name)
+		}
 	}
 	node := n.Capacity("cpu", "6").Capacity("memory", "64Gi").Obj()
 	l.nodes[node.Name] = node
 	l.cacheNode(node)
+	l.say()
 	l.hint(l.pl.isSchedulableAfterNodeChange, nil, node)
 }
 
@@ -204,6 +214,9 @@ func (l *life) editPolicy() {
 	} else {
 		units[i].Max = new(l.random.Int32N(4))
 	}
+	if l.random.IntN(4) == 0 {
+		units[i].MaxResources = wrappers.ECS().MaxResource("cpu", fmt.Sprint(1+l.random.IntN(6))).MaxResources
+	}
 	l.spec.Spec.Units = append([]v1alpha1.Unit{}, units...)
 	l.spec.Generation++
 	l.setPolicy()
@@ -227,19 +240,115 @@ func (l *life) bindByOther() {
 	l.hint(l.pl.isSchedulableAfterPodAdded, nil, pod)
 }
 
-// fits tells whether a node has room for one more pod.
-func fits(info fwk.NodeInfo) bool {
-	return info.GetAllocatable().GetMilliCPU()-info.GetRequested().GetMilliCPU() >= 2000
+// resizePod changes what a bound pod requests. What the scheduler does not know of yet could pass a cap, and nobody could know: it is delivered at once when
+// it is more.
+func (l *life) resizePod() {
+	uids := slices.Sorted(maps.Keys(l.pods))
+	if len(uids) == 0 {
+		return
+	}
+	pod := l.pods[uids[l.random.IntN(len(uids))]]
+	if pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil {
+		return
+	}
+	after := pod.DeepCopy()
+	after.Spec.Containers[0].Resources.Requests = corev1.ResourceList{"cpu": resource.MustParse(fmt.Sprint(1 + l.random.IntN(2)))}
+	l.change(pod, after)
+	if milliCPUOf(after) > milliCPUOf(pod) {
+		l.flush()
+	}
+}
+
+// changeZone changes what ECI offers on a virtual node, or describes one that was not described.
+func (l *life) changeZone() {
+	for _, name := range slices.Sorted(maps.Keys(l.nodes)) {
+		if l.nodes[name].Labels["type"] != "" && l.random.IntN(2) == 0 {
+			l.describe(name)
+		}
+	}
+	l.say()
+}
+
+// describe makes ECI offer some vCPUs on a node.
+func (l *life) describe(node string) {
+	z := wrappers.MakeZone(node).External().Fresh(time.Now()).Quota("100").
+		Offers("cpu", fmt.Sprint(l.random.IntN(7))).Offers("memory", "8Ti").Offers("pods", "1000")
+	z.Spec.NodeName = node
+	l.zones[node] = z
+}
+
+// say tells the plugin what ECI offers.
+func (l *life) say() {
+	var all []*eciv1alpha1.VirtualNode
+	for _, name := range slices.Sorted(maps.Keys(l.zones)) {
+		all = append(all, l.zones[name].Obj())
+	}
+	l.pl.offers.Say(all)
+}
+
+// lookUp returns a node of the scheduler's snapshot.
+func (l *life) lookUp(name string) (fwk.NodeInfo, error) {
+	if info := l.cache[name]; info != nil {
+		return info.SnapshotConcrete(), nil // The lists of a snapshot are never changed.
+	}
+	return nil, fmt.Errorf("node %s is not in the snapshot", name)
+}
+
+func milliCPUOf(pod *v1Pod) int64 {
+	return pod.Spec.Containers[0].Resources.Requests.Cpu().MilliValue()
+}
+
+// fits reports whether a node has room for one more pod.
+func fits(info fwk.NodeInfo, pod *v1Pod) bool {
+	return info.GetAllocatable().GetMilliCPU()-info.GetRequested().GetMilliCPU() >= milliCPUOf(pod)
 }
 
 // passes tells whether a node passes the filters of other plugins, which never let a pod on some nodes.
 func passes(info fwk.NodeInfo) bool { return !strings.HasSuffix(info.Node().Name, "3") }
 
+// offered reports whether ECI takes one more pod on a node, in what it bills. A node that is not described takes any.
+func (l *life) offered(node string, pod *v1Pod) bool {
+	z := l.zones[node]
+	if z == nil {
+		return true
+	}
+	held := milliCPUOf(pod)
+	for _, info := range l.cache[node].GetPods() {
+		held += l.billed[info.GetPod().UID]
+	}
+	return held <= z.Status.Capacity.Cpu().MilliValue()
+}
+
+// bill notes what the pods on described nodes are billed that the scheduler sees there for the first time.
+func (l *life) bill() {
+	for node := range l.zones {
+		info := l.cache[node]
+		if info == nil {
+			continue
+		}
+		for _, p := range info.GetPods() {
+			if _, known := l.billed[p.GetPod().UID]; !known {
+				l.billed[p.GetPod().UID] = milliCPUOf(p.GetPod())
+			}
+		}
+	}
+}
+
 // hasRoom tells whether a node of the unit in the cache has room.
-func (l *life) hasRoom(unit int, _ *v1Pod) bool {
+func (l *life) hasRoom(unit int, pod *v1Pod) bool {
 	return slices.ContainsFunc(l.list, func(info fwk.NodeInfo) bool {
-		return l.policy.Units[unit].Nodes.Contains(info.Node().Labels) && fits(info) && passes(info)
+		return l.policy.Units[unit].Nodes.Contains(info.Node().Labels) && fits(info, pod) && passes(info) && l.offered(info.Node().Name, pod)
 	})
+}
+
+// isFull reports whether a unit is full for a pod, by the caps of the policy spelled out once more.
+func (l *life) isFull(unit int, has tally, pod *v1Pod) bool {
+	spec := &l.spec.Spec.Units[unit]
+	if spec.Max != nil && has.pods >= int64(*spec.Max) {
+		return true
+	}
+	limit, capped := spec.MaxResources["cpu"]
+	return capped && has.milliCPU+milliCPUOf(pod) > limit.MilliValue()
 }
 
 // hasTerminating tells whether a pod of the policy terminates in the unit.
@@ -248,8 +357,8 @@ func (l *life) hasTerminating(unit int) bool {
 }
 
 // countTruth counts the pods that the API server or a binding on its way have on the nodes.
-func (l *life) countTruth() map[ledger.Key]int64 {
-	counts := map[ledger.Key]int64{}
+func (l *life) countTruth() map[ledger.Key]tally {
+	counts := map[ledger.Key]tally{}
 	for _, pod := range l.pods {
 		l.count(counts, pod)
 	}
@@ -264,8 +373,9 @@ func (l *life) countTruth() map[ledger.Key]int64 {
 }
 
 // countKnown counts what the scheduler's cache shows, and the plugin's handlers have told better.
-func (l *life) countKnown() map[ledger.Key]int64 {
-	counts := map[ledger.Key]int64{}
+func (l *life) countKnown() map[ledger.Key]tally {
+	counts := map[ledger.Key]tally{}
+	l.countedPods = map[uidType]countedPod{}
 	counted := map[uidType]bool{}
 	for i, info := range l.list {
 		for at, p := range info.GetPods() {
@@ -297,7 +407,7 @@ func (l *life) countKnown() map[ledger.Key]int64 {
 }
 
 // count adds a pod on a node, by the rules R3 and R4 spelled out once more.
-func (l *life) count(counts map[ledger.Key]int64, pod *v1Pod) {
+func (l *life) count(counts map[ledger.Key]tally, pod *v1Pod) {
 	counting := l.spec.Spec.IgnoreTerminatingPod != nil && !*l.spec.Spec.IgnoreTerminatingPod
 	if pod.Spec.NodeName == "" || pod.Labels["app"] != "web" || pod.DeletionTimestamp != nil && !counting {
 		return
@@ -314,7 +424,9 @@ func (l *life) count(counts map[ledger.Key]int64, pod *v1Pod) {
 		}
 	}
 	if unit >= 0 {
-		counts[ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}]++
+		key := ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}
+		counts[key] = tally{counts[key].pods + 1, counts[key].milliCPU + milliCPUOf(pod)}
+		l.countedPods[pod.UID] = countedPod{key, tally{1, milliCPUOf(pod)}}
 	}
 }
 

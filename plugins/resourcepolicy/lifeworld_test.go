@@ -19,6 +19,7 @@ import (
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -62,8 +63,24 @@ type life struct {
 	// refusedBefore are pods that another plugin's filter refused: they may be in a later unit than they could.
 	refusedBefore map[types.UID]bool
 	binds         []bindOnTheWay
-	// counted is a recount of what the last decision was made from.
-	counted map[ledger.Key]int64
+	// counted is a recount of what the last decision was made from, and countedPods what each pod is in it.
+	counted     map[ledger.Key]tally
+	countedPods map[types.UID]countedPod
+
+	// vn decides about virtual nodes; zones are what ECI offers on those that are described, and billed what pods there were billed at their binding, in
+	// thousandths of a vCPU.
+	vn     *virtualnode.VirtualNode
+	zones  map[string]*wrappers.Zone
+	billed map[types.UID]int64
+}
+
+// tally is how many pods a group has in a unit, and what they request in thousandths of a vCPU.
+type tally struct{ pods, milliCPU int64 }
+
+// countedPod is what one pod is in the counts.
+type countedPod struct {
+	key ledger.Key
+	tally
 }
 
 type bindOnTheWay struct {
@@ -75,6 +92,7 @@ type bindOnTheWay struct {
 func newLife(t *testing.T, seed uint64) *life {
 	l := &life{
 		t: t, random: rand.New(rand.NewPCG(seed, 7)), nodes: map[string]*corev1.Node{}, pods: map[types.UID]*v1Pod{},
+		zones: map[string]*wrappers.Zone{}, billed: map[types.UID]int64{},
 	}
 	_, l.ctx = ktesting.NewTestContext(t)
 	l.tryNext = []v1alpha1.TryNextPolicy{
@@ -88,6 +106,12 @@ func newLife(t *testing.T, seed uint64) *life {
 	}
 	if l.random.IntN(3) == 0 {
 		l.spec.CountTerminating()
+	}
+	if l.random.IntN(2) == 0 {
+		l.spec.Spec.Units[l.random.IntN(3)].MaxResources = wrappers.ECS().MaxResource("cpu", fmt.Sprint(1+l.random.IntN(6))).MaxResources
+	}
+	if l.random.IntN(2) == 0 {
+		l.spec.PreemptFirst()
 	}
 	l.restart()
 	for range 3 {
@@ -110,7 +134,12 @@ func (l *life) restart() {
 	l.pl.sampleSize = 1 + l.random.IntN(4)
 	l.pl.later = func(_ time.Duration, f func()) { l.toPlugin = append(l.toPlugin, f) }
 	l.handle.onActivate = l.activate
-	l.pl.admission.waits, l.pl.inflight.waits = l.pl.waits, l.pl.waits
+	l.pl.admission.waits, l.pl.inflight.waits, l.pl.waker.Exists = l.pl.waits, l.pl.waits, l.pl.waits
+	l.pl.preemption = &lifeEvictor{life: l}
+	l.handle.nodes = l.lookUp
+	l.pl.offers.Connect(klog.Background(), l.handle)
+	l.vn = l.pl.offers.Plugin(l.handle)
+	l.say()
 	l.setPolicy()
 	for _, name := range slices.Sorted(maps.Keys(l.nodes)) {
 		l.cacheNode(l.nodes[name])
@@ -121,6 +150,9 @@ func (l *life) restart() {
 		l.seen[uid] = pod
 		if info := l.cache[pod.Spec.NodeName]; info != nil {
 			info.AddPod(pod)
+		}
+		if l.pods[uid].Annotations[v1alpha1.AnnotationECISpecs] == "" {
+			delete(l.billed, uid) // Nothing but the pod itself tells what it is billed.
 		}
 	}
 	for _, pod := range l.unbound() {
@@ -160,14 +192,21 @@ func (l *life) step() {
 		l.deliver(&l.toCache)
 	case n < 86:
 		l.endPod()
-	case n < 89:
+	case n < 88:
 		l.relabelPod()
-	case n < 92:
+	case n < 91:
+		l.resizePod()
+	case n < 93:
 		l.changeNode()
 	case n < 95:
 		l.editPolicy()
-	case n < 97:
+	case n < 96:
 		l.addNode()
+	case n < 97:
+		l.changeZone()
+	case n < 98:
+		l.handle.clock.Step(time.Second)
+		l.pl.waker.Kick()
 	case n < 99:
 		l.bindByOther()
 	default:
@@ -178,7 +217,12 @@ func (l *life) step() {
 func (l *life) newPod() *v1Pod {
 	l.names++
 	name := fmt.Sprintf("pod-%04d", l.names)
-	pod := webPod(name).Label("version", groups[l.random.IntN(2)]).Version("1").Obj()
+	p := wrappers.MakePod(name).Label("app", "web").Label("version", groups[l.random.IntN(2)]).Version("1")
+	p.Request("cpu", fmt.Sprint(1+l.random.IntN(2)))
+	if l.random.IntN(5) == 0 {
+		p.Priority(10)
+	}
+	pod := p.Obj()
 	pod.CreationTimestamp.Time = time.Unix(int64(l.names), 0)
 	return pod
 }
@@ -255,21 +299,28 @@ func (l *life) cycle(pod *v1Pod) {
 	if len(l.list) == 0 {
 		return
 	}
+	l.bill()
+	l.vn.PreFilter(l.ctx, state, pod, l.list)
 	result, status := l.pl.PreFilter(l.ctx, state, pod, l.list)
 	l.counted = l.countKnown()
 	if !status.IsSuccess() {
-		l.pl.PostFilter(l.ctx, state, pod, nil)
+		l.pl.PostFilter(l.ctx, state, pod, framework.NewDefaultNodeToStatus())
 		return
 	}
 	refused := l.random.IntN(10) == 0 && !l.calm()
 	for _, name := range slices.Sorted(maps.Keys(result.NodeNames)) {
-		if info := l.cache[name]; !refused && fits(info) && passes(info) && l.pl.Filter(l.ctx, state, pod, info).IsSuccess() {
+		if info := l.cache[name]; !refused && fits(info, pod) && passes(info) && l.filter(state, pod, info) {
 			l.place(state, pod, name)
 			return
 		}
 	}
 	l.refusedBefore[pod.UID] = true
-	l.pl.PostFilter(l.ctx, state, pod, nil)
+	l.pl.PostFilter(l.ctx, state, pod, framework.NewDefaultNodeToStatus())
+}
+
+// filter reports whether a node passes the filters of both plugins.
+func (l *life) filter(state fwk.CycleState, pod *v1Pod, info fwk.NodeInfo) bool {
+	return l.pl.Filter(l.ctx, state, pod, info).IsSuccess() && l.vn.Filter(l.ctx, state, pod, info).IsSuccess()
 }
 
 // calm tells whether only what is on its way happens any more.
@@ -279,11 +330,14 @@ func (l *life) place(state fwk.CycleState, pod *v1Pod, node string) {
 	delete(l.parked, pod.UID)
 	l.queue = slices.DeleteFunc(l.queue, func(uid types.UID) bool { return uid == pod.UID })
 	l.checkPlacement(pod, stateOf(state).unit.Index)
+	l.checkZone(pod, node)
 	assumed := pod.DeepCopy()
 	assumed.Spec.NodeName = node
 	l.assumed[pod.UID] = assumed
 	l.cache[node].AddPod(assumed)
 	l.pl.Reserve(l.ctx, state, pod, node)
+	l.vn.Reserve(l.ctx, state, pod, node)
+	l.billed[pod.UID] = milliCPUOf(pod)
 	l.binds = append(l.binds, bindOnTheWay{pod: pod, node: node, state: state})
 }
 
@@ -308,9 +362,13 @@ func (l *life) finishBinding() {
 			after.Annotations = map[string]string{}
 		}
 		maps.Copy(after.Annotations, binding.Annotations)
+		if record := l.pl.offers.Record(b.pod.UID); record != "" {
+			after.Annotations[v1alpha1.AnnotationECISpecs] = record
+		}
 		l.change(truth, after)
 		return
 	}
+	l.vn.Unreserve(l.ctx, b.state, b.pod, b.node)
 	l.pl.Unreserve(l.ctx, b.state, b.pod, b.node)
 	l.forget(b.pod.UID)
 	if truth != nil && truth.DeletionTimestamp == nil {

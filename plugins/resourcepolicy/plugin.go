@@ -62,7 +62,7 @@ type ResourcePolicy struct {
 	timers       *timers
 	waker        *wakeup.Waker
 	notices      *notices
-	preemption   *preemptor
+	preemption   evictor
 	// offers is what ECI would accept on the virtual nodes.
 	offers *virtualnode.Offers
 	// active is true from the first cycle on: of several schedulers only the leader has cycles, and the others must not write.
@@ -129,9 +129,11 @@ func (s *Set) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk
 		return nil, fmt.Errorf("watching ResourcePolicies: %w", err)
 	}
 	pl.policies = source
-	if pl.preemption, err = newPreemption(ctx, handle, func(pod types.UID) { pl.inflight.dropNomination(pod) }); err != nil {
+	preemption, err := newPreemption(ctx, handle, func(pod types.UID) { pl.inflight.dropNomination(pod) })
+	if err != nil {
 		return nil, err
 	}
+	pl.preemption = preemption
 	if err := pl.watch(); err != nil {
 		return nil, err
 	}
@@ -178,7 +180,9 @@ func (pl *ResourcePolicy) wakeWhenSynced(ctx context.Context) {
 		return
 	}
 	for _, namespace := range pl.pods.GetIndexer().ListIndexFuncValues(indexWaiting) {
-		pl.activateNamespace(pl.logger, namespace)
+		waiting := pl.waiting(namespace)
+		pl.expect(waiting)
+		pl.wake(waiting) // All of them: those without a ticket were kept out, too.
 	}
 }
 
@@ -211,18 +215,23 @@ func (pl *ResourcePolicy) SignPod(_ context.Context, pod *corev1.Pod) ([]fwk.Sig
 
 // activateNamespace retries the waiting pods of a namespace after its policies changed: an edit can make room, lift a refusal or free a pod from its
 // policy. It is called by the informer of the policies, never by the scheduling loop.
-func (pl *ResourcePolicy) activateNamespace(logger klog.Logger, namespace string) {
+func (pl *ResourcePolicy) activateNamespace(_ klog.Logger, namespace string) {
+	pl.wake(pl.expect(pl.waiting(namespace)))
+	pl.waker.Wake(wakeup.NamespaceTopic(namespace))
+}
+
+// waiting returns the pods of a namespace that are not bound.
+func (pl *ResourcePolicy) waiting(namespace string) []*corev1.Pod {
 	objects, err := pl.pods.GetIndexer().ByIndex(indexWaiting, namespace)
 	if err != nil {
-		logger.Error(err, "Listing waiting pods after an edit of a ResourcePolicy", "namespace", namespace)
-		return
+		// The only possible error is an index that does not exist, and New adds it.
+		panic(err)
 	}
 	waiting := make([]*corev1.Pod, 0, len(objects))
 	for _, obj := range objects {
 		waiting = append(waiting, obj.(*corev1.Pod))
 	}
-	pl.wake(pl.expect(waiting))
-	pl.waker.Wake(wakeup.NamespaceTopic(namespace))
+	return waiting
 }
 
 // waitingNamespace is the function of indexWaiting.

@@ -47,11 +47,23 @@ func newPreemption(ctx context.Context, handle fwk.Handle, failed func(types.UID
 	return &preemptor{DefaultPreemption: p, selection: selection}, nil
 }
 
+// evictor makes room for a pod by evicting others.
+type evictor interface {
+	fwk.PreEnqueuePlugin
+	fwk.PostFilterPlugin
+	// take returns the pods that the last PostFilter chose on a node, once.
+	take(node string) map[types.UID]bool
+}
+
 // preemptor is upstream's preemption, and which pods it chose.
 type preemptor struct {
 	*defaultpreemption.DefaultPreemption
 	selection *selection
 }
+
+var _ evictor = &preemptor{}
+
+func (p *preemptor) take(node string) map[types.UID]bool { return p.selection.take(node) }
 
 // selection remembers the victims on each node that the last simulation found: upstream tells only the node that it chose. The simulation runs on many
 // nodes at once.
@@ -106,7 +118,7 @@ func (pl *ResourcePolicy) preemptIn(
 	case status.IsSuccess():
 		slot := s.view.slot(unit)
 		slot.usage = placement.Usage{}.Add(s.view.requests)
-		slot.node, slot.victims = result.NominatedNodeName, pl.preemption.selection.take(result.NominatedNodeName)
+		slot.node, slot.victims = result.NominatedNodeName, pl.preemption.take(result.NominatedNodeName)
 		pl.inflight.nominate(slot)
 		pl.admission.keep(s.policy, s.view.group, pod)
 		pl.waker.Ended(pod.UID, false)

@@ -124,7 +124,12 @@ func (s *cycleState) countedAs(pod *corev1.Pod, node fwk.NodeInfo) ledger.Contri
 
 // isCounted reports whether a pod is in the usage of the state: it counts for its unit, and in its group.
 func (s *cycleState) isCounted(adds *ledger.Contribution) bool {
-	return adds.Counts && adds.Key() == ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: s.unit.Index}
+	return adds.Counts && adds.Key() == s.key()
+}
+
+// key names the count that the usage of the state comes from.
+func (s *cycleState) key() ledger.Key {
+	return ledger.Key{Policy: s.policy.UID, Group: s.view.group, Unit: s.unit.Index}
 }
 
 // newView returns the view of a cycle.

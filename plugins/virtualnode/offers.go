@@ -75,7 +75,8 @@ func NewOffers() *Offers {
 	return o
 }
 
-func (o *Offers) setUp(logger klog.Logger, handle fwk.Handle) {
+// Connect gives the offers a scheduler to read the snapshot of, and whose pods to wake.
+func (o *Offers) Connect(logger klog.Logger, handle fwk.Handle) {
 	o.logger, o.handle = logger, handle
 }
 
@@ -105,12 +106,17 @@ func (o *Offers) freshness() *map[string]time.Time {
 func (o *Offers) rebuild(now time.Time) bool {
 	o.building.Lock()
 	defer o.building.Unlock()
+	complete := o.synced()
+	return o.publish(o.store.List(), complete, now)
+}
+
+// publish publishes what these VirtualNodes say. The caller has building.
+func (o *Offers) publish(objects []any, complete bool, now time.Time) bool {
 	before := o.catalog.Load()
 	if before == nil {
 		before = &catalog{}
 	}
-	complete := o.synced()
-	next := newCatalog(o.store.List())
+	next := newCatalog(objects)
 	next.complete = complete
 	better := false
 	for name, node := range next.nodes {

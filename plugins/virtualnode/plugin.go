@@ -54,7 +54,7 @@ var (
 // New returns the plugin of a profile. It takes no arguments. The first one starts to follow the VirtualNodes.
 func (o *Offers) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 	if o.handle == nil {
-		o.setUp(klog.FromContext(ctx), handle)
+		o.Connect(klog.FromContext(ctx), handle)
 		informer, err := crd.NewInformer(ctx, handle, &virtualNodes)
 		if err != nil {
 			return nil, fmt.Errorf("watching VirtualNodes: %w", err)
@@ -65,7 +65,12 @@ func (o *Offers) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (
 		}
 		metrics.ReadFreshness(o.freshness)
 	}
-	return &VirtualNode{handle: handle, offers: o}, nil
+	return o.Plugin(handle), nil
+}
+
+// Plugin returns the plugin of a profile, which follows no VirtualNodes by itself.
+func (o *Offers) Plugin(handle fwk.Handle) *VirtualNode {
+	return &VirtualNode{handle: handle, offers: o}
 }
 
 // Name returns the name of the plugin.

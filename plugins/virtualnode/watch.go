@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
 
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
@@ -74,6 +75,20 @@ func (o *Offers) changed() {
 	now := time.Now()
 	better := o.rebuild(now)
 	o.reopenLater(now)
+	if better {
+		o.Waker.Wake(TopicECI)
+	}
+}
+
+// Say publishes what the VirtualNodes say, and wakes the pods that wait when they offer more than before. A plugin that follows them does it by itself.
+func (o *Offers) Say(all []*eciv1alpha1.VirtualNode) {
+	objects := make([]any, len(all))
+	for i := range all {
+		objects[i] = all[i]
+	}
+	o.building.Lock()
+	better := o.publish(objects, true, time.Now())
+	o.building.Unlock()
 	if better {
 		o.Waker.Wake(TopicECI)
 	}
