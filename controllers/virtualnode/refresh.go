@@ -135,7 +135,7 @@ func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Rea
 	for i := range refused {
 		news.refusals = append(news.refusals, refused[i].refusal)
 	}
-	vn.Status.StockOuts = c.bookOf(vn).update(vn.Status.StockOuts, &news)
+	vn.Status.StockOuts = c.memory.bookOf(vn.UID).update(vn.Status.StockOuts, &news)
 	vn.Status.LowStock = news.lowStock(runningOut(pods, vn.Spec.Region, now))
 	outs := vn.Status.StockOuts
 	switch every := slices.IndexFunc(outs, func(out v1alpha1.StockOut) bool { return out.Spec == anySpec }); {
