@@ -48,8 +48,6 @@ const (
 	// conflictRetry is how soon a write is tried again that met another one, and moreSoon how soon more pods are moved.
 	conflictRetry = 100 * time.Millisecond
 	moreSoon      = 200 * time.Millisecond
-	// reconcileTimeout bounds a reconciliation: a webhook that does not answer must not keep a worker for ever.
-	reconcileTimeout = time.Minute
 )
 
 // Options are the settings of the controller.
@@ -107,7 +105,6 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Channel(c.options.Changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
-			ReconciliationTimeout:   reconcileTimeout,
 			// The capacity becomes too old to place pods by: no error may delay the next look for longer than a success does.
 			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, c.options.RefreshInterval),
 		}).
