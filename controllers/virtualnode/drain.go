@@ -24,8 +24,9 @@ const (
 	namedPods = 5
 )
 
-// drain carries out the deletion of a VirtualNode: it closes the Node, evicts its pods, removes those whose grace period is over, and when none is
-// left deletes the Node and its Lease, which the heartbeat renews until then. Pods of a DaemonSet and pods that have ended go with the Node.
+// drain carries out the deletion of a VirtualNode: it closes the Node, evicts its pods, removes those whose grace period
+// is over, and when none is left deletes the Node and its Lease, which the heartbeat renews until then. Pods of a
+// DaemonSet and pods that have ended go with the Node.
 func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(vn, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
@@ -77,8 +78,8 @@ func (c *Controller) drainNode(ctx context.Context, vn *v1alpha1.VirtualNode, no
 	return true, nil
 }
 
-// evictPods evicts the pods of the Node, as many as a pass allows, and returns those that are left, in words. A pod that cannot be evicted does not keep the
-// others.
+// evictPods evicts the pods of the Node, as many as a pass allows, and returns those that are left, in words. A pod that
+// cannot be evicted does not keep the others.
 func (c *Controller) evictPods(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node) ([]string, error) {
 	list := &corev1.PodList{}
 	if err := c.reader.List(ctx, list, client.MatchingFields{"spec.nodeName": node.Name}); err != nil {
@@ -119,8 +120,8 @@ func (c *Controller) namesOf(vn *v1alpha1.VirtualNode, pods []*corev1.Pod) []str
 	return names
 }
 
-// evict asks for the eviction of a pod, or removes it when its grace period is over: a virtual node has no kubelet that would. It returns false when there is
-// nothing to ask for yet. The errors are those of evictIf.
+// evict asks for the eviction of a pod, or removes it when its grace period is over: a virtual node has no kubelet that
+// would. It returns false when there is nothing to ask for yet. The errors are those of evictIf.
 func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) (asked bool, err error) {
 	if pod.DeletionTimestamp == nil {
 		_, err := c.evictIf(ctx, pod, metav1.Preconditions{UID: &pod.UID})
@@ -131,8 +132,8 @@ func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) (asked bool, er
 	}
 	bounded, cancel := context.WithTimeout(ctx, evictTimeout)
 	defer cancel()
-	err = client.IgnoreNotFound(c.client.Delete(bounded, pod, client.Preconditions{UID: &pod.UID}, client.GracePeriodSeconds(0)))
-	if err != nil && bounded.Err() != nil {
+	err = c.client.Delete(bounded, pod, client.Preconditions{UID: &pod.UID}, client.GracePeriodSeconds(0))
+	if err = client.IgnoreNotFound(err); err != nil && bounded.Err() != nil {
 		return true, errNoAnswer
 	}
 	return true, err

@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	// evictTimeout bounds one eviction. While a disruption budget is new the API server asks to come back after 10 seconds, and client-go does so 10
-	// times; a webhook may take 30 seconds.
+	// evictTimeout bounds one eviction. While a disruption budget is new the API server asks to come back after 10
+	// seconds, and client-go does so 10 times; a webhook may take 30 seconds.
 	evictTimeout = time.Second
-	// maxEvictions and passTimeout bound one pass over the pods of a Node: its worker has the status and the Node to keep up to date, and other
-	// VirtualNodes.
+	// maxEvictions and passTimeout bound one pass over the pods of a Node: its worker has the status and the Node to
+	// keep up to date, and other VirtualNodes.
 	maxEvictions = 100
 	passTimeout  = 5 * time.Second
 )
@@ -31,9 +31,12 @@ var (
 	errNoAnswer = errors.New("the API server did not answer the eviction in time")
 )
 
-// evictInTurn calls evict for one pod after the other until the pass has taken its time or its number of evictions; evict reports whether it has asked for
-// one. It returns true when pods are left, with which the next pass begins: those whose evictions take long do not keep the others.
-func (c *Controller) evictInTurn(ctx context.Context, vn *v1alpha1.VirtualNode, pods []*corev1.Pod, evict func(context.Context, *corev1.Pod) bool) bool {
+// evictInTurn calls evict for one pod after the other until the pass has taken its time or its number of evictions;
+// evict reports whether it has asked for one. It returns true when pods are left, with which the next pass begins:
+// those whose evictions take long do not keep the others.
+func (c *Controller) evictInTurn(
+	ctx context.Context, vn *v1alpha1.VirtualNode, pods []*corev1.Pod, evict func(context.Context, *corev1.Pod) bool,
+) bool {
 	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 	asked := 0
@@ -52,7 +55,8 @@ func (c *Controller) evictInTurn(ctx context.Context, vn *v1alpha1.VirtualNode, 
 
 // inTurn returns the pods by namespace and name, beginning with a name and ending with those before it.
 func inTurn(pods []*corev1.Pod, first string) []*corev1.Pod {
-	sorted := slices.SortedFunc(slices.Values(pods), func(a, b *corev1.Pod) int { return cmp.Compare(nameOf(a), nameOf(b)) })
+	byName := func(a, b *corev1.Pod) int { return cmp.Compare(nameOf(a), nameOf(b)) }
+	sorted := slices.SortedFunc(slices.Values(pods), byName)
 	at := slices.IndexFunc(sorted, func(pod *corev1.Pod) bool { return nameOf(pod) >= first })
 	if at < 0 {
 		return sorted
@@ -63,8 +67,9 @@ func inTurn(pods []*corev1.Pod, first string) []*corev1.Pod {
 // nameOf returns the namespace and name of a pod.
 func nameOf(pod *corev1.Pod) string { return client.ObjectKeyFromObject(pod).String() }
 
-// evictIf evicts a pod that is what the preconditions say. It returns false when the pod is another one by now. The error is errHeldBack when a disruption
-// budget does not let it go, and errNoAnswer when nothing was said in time: whoever wants it gone asks again.
+// evictIf evicts a pod that is what the preconditions say. It returns false when the pod is another one by now. The
+// error is errHeldBack when a disruption budget does not let it go, and errNoAnswer when nothing was said in time:
+// whoever wants it gone asks again.
 func (c *Controller) evictIf(ctx context.Context, pod *corev1.Pod, preconditions metav1.Preconditions) (bool, error) {
 	bounded, cancel := context.WithTimeout(ctx, evictTimeout)
 	defer cancel()

@@ -21,20 +21,24 @@ import (
 )
 
 const (
-	// leaseDuration, renewInterval: those of the kubelet. The cluster's node lifecycle controller takes a Node for dead whose Lease is older.
+	// leaseDuration, renewInterval: those of the kubelet. The cluster's node lifecycle controller takes a Node for dead
+	// whose Lease is older.
 	leaseDuration = 40 * time.Second
 	renewInterval = leaseDuration / 4
-	// renewRetry is how soon a renewal is tried again that failed, and how soon a new Node gets its Lease at most, with beatInterval.
+	// renewRetry is how soon a renewal is tried again that failed, and how soon a new Node gets its Lease at most, with
+	// beatInterval.
 	renewRetry = 2 * time.Second
-	// renewTimeout bounds one renewal: longer than the API server waits for a webhook by default (10 s), and short enough for two more attempts.
+	// renewTimeout bounds one renewal: longer than the API server waits for a webhook by default (10 s), and short
+	// enough for two more attempts.
 	renewTimeout = 12 * time.Second
 	// beatInterval is how often the heartbeat looks which Leases are due. It looks into the cache only.
 	beatInterval = time.Second
 )
 
-// heartbeat renews the Leases of the Nodes that Managed VirtualNodes own. A Lease says one thing: the controller that writes the Node lives. That its
-// capacity is old is for a taint to say. So nothing that a reconciliation does may hold it up, and no Lease waits for another one: each is renewed in a
-// goroutine of its own, by calls that are bounded in time.
+// heartbeat renews the Leases of the Nodes that Managed VirtualNodes own. A Lease says one thing: the controller that
+// writes the Node lives. That its capacity is old is for a taint to say. So nothing that a reconciliation does may hold
+// it up, and no Lease waits for another one: each is renewed in a goroutine of its own, by calls that are bounded in
+// time.
 type heartbeat struct {
 	*Controller
 	running sync.WaitGroup
@@ -74,10 +78,10 @@ func (h *heartbeat) beat(ctx context.Context) {
 	for _, vn := range all {
 		exists[vn.UID] = true
 		// There is no Node before its capacity has been known once.
-		if !vn.IsManaged() || vn.Status.LastRefreshTime == nil || !h.memory.beginRenewal(vn.UID, h.options.Clock.Now()) {
-			continue
+		hasNode := vn.IsManaged() && vn.Status.LastRefreshTime != nil
+		if hasNode && h.memory.beginRenewal(vn.UID, h.options.Clock.Now()) {
+			h.running.Go(func() { h.renew(ctx, vn) })
 		}
-		h.running.Go(func() { h.renew(ctx, vn) })
 	}
 	h.memory.forgetOthers(exists)
 }
@@ -108,8 +112,8 @@ func (c *Controller) renewLease(ctx context.Context, vn *v1alpha1.VirtualNode) (
 		return false, fmt.Errorf("getting the Lease: %w", err)
 	}
 	if missing {
-		// The cache may still have a Node that the drain has just deleted, with its Lease. Should the drain do so after this look, the Lease goes
-		// with its owner.
+		// The cache may still have a Node that the drain has just deleted, with its Lease. Should the drain do so after
+		// this look, the Lease goes with its owner.
 		if exists, err := c.ownsNode(ctx, c.reader, vn); err != nil || !exists {
 			return false, err
 		}
@@ -144,7 +148,8 @@ func (c *Controller) ownsNode(ctx context.Context, from client.Reader, vn *v1alp
 	return owns(vn, node), nil
 }
 
-// deleteLease deletes the Lease if it is the VirtualNode's own. The Node is gone by then, so that it is not renewed any more.
+// deleteLease deletes the Lease if it is the VirtualNode's own. The Node is gone by then, so that it is not renewed any
+// more.
 func (c *Controller) deleteLease(ctx context.Context, vn *v1alpha1.VirtualNode) error {
 	lease := &coordinationv1.Lease{}
 	err := c.reader.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: vn.NodeName()}, lease)

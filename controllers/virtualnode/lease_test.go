@@ -2,6 +2,7 @@ package virtualnode
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -26,9 +27,10 @@ import (
 const zoneK = "cn-beijing-k"
 
 // rejected is what a policy of the cluster answers.
-var rejected = apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "x", fmt.Errorf("a webhook does not want it"))
+var rejected = apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, nodeJ, errors.New("not this one"))
 
-// live lets the heartbeat and the reconciliations of the zones run for a time, in a synctest bubble, and calls check each second. Its clock is the bubble's.
+// live lets the heartbeat and the reconciliations of the zones run for a time, in a synctest bubble, and calls check
+// each second. Its clock is the bubble's.
 func (s *scene) live(d time.Duration, check func(), zones ...string) {
 	s.Helper()
 	s.ctrl.options.Clock = clock.RealClock{}
@@ -76,7 +78,8 @@ func (s *scene) leaseAge(zone string) (time.Duration, bool) {
 func (s *scene) staysAlive(zone string) func() {
 	begin := time.Now()
 	return func() {
-		if age, exists := s.leaseAge(zone); time.Since(begin) > 2*renewRetry && (!exists || age > renewInterval+renewTimeout) {
+		age, exists := s.leaseAge(zone)
+		if time.Since(begin) > 2*renewRetry && (!exists || age > renewInterval+renewRetry) {
 			s.Errorf("after %s the Lease of %s exists: %v, and is %s old", time.Since(begin), zone, exists, age)
 		}
 	}
@@ -100,8 +103,8 @@ func TestHeartbeat_NodeStatusRejected(t *testing.T) {
 	})
 }
 
-// TestHeartbeat_EvictionsHang checks that a Node that is drained does not die while the API server asks to wait for each of its pods, as it does while their
-// PodDisruptionBudget is new.
+// TestHeartbeat_EvictionsHang checks that a Node that is drained does not die while the API server asks to wait for
+// each of its pods, as it does while their PodDisruptionBudget is new.
 func TestHeartbeat_EvictionsHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		vn, node := managed(zoneJ, time.Now())
@@ -167,25 +170,27 @@ func TestHeartbeat_RenewalHangs(t *testing.T) {
 
 func TestHeartbeat_WhichNodes(t *testing.T) {
 	cases := map[string]struct {
-		edit func(*v1alpha1.VirtualNode, *corev1.Node)
+		vn   func(*v1alpha1.VirtualNode)
+		node func(*corev1.Node)
 		want bool
 	}{
-		"managed":            {want: true},
-		"capacity is stale":  {edit: func(vn *v1alpha1.VirtualNode, _ *corev1.Node) { vn.Status.FreshUntil = &metav1.Time{Time: in(-1)} }, want: true},
-		"status says failed": {edit: func(vn *v1alpha1.VirtualNode, _ *corev1.Node) { setCondition(vn, "Ready", "NodeFailed", "") }, want: true},
-		"drained":            {edit: func(vn *v1alpha1.VirtualNode, _ *corev1.Node) { vn.DeletionTimestamp = &metav1.Time{Time: in(0)} }, want: true},
-		"external":           {edit: func(vn *v1alpha1.VirtualNode, _ *corev1.Node) { vn.Spec.Ownership = v1alpha1.OwnershipExternal }},
-		"never refreshed":    {edit: func(vn *v1alpha1.VirtualNode, _ *corev1.Node) { vn.Status.LastRefreshTime = nil }},
-		"Node of another":    {edit: func(_ *v1alpha1.VirtualNode, node *corev1.Node) { delete(node.Labels, v1alpha1.LabelVirtualNode) }},
-		"Node does not exist": {edit: func(_ *v1alpha1.VirtualNode, node *corev1.Node) {
-			node.Name = "other"
-		}},
+		"managed":             {want: true},
+		"capacity is stale":   {vn: func(vn *v1alpha1.VirtualNode) { vn.Status.FreshUntil = &metav1.Time{Time: in(-1)} }, want: true},
+		"status says failed":  {vn: func(vn *v1alpha1.VirtualNode) { setCondition(vn, "Ready", "NodeFailed", "") }, want: true},
+		"drained":             {vn: func(vn *v1alpha1.VirtualNode) { vn.DeletionTimestamp = &metav1.Time{Time: in(0)} }, want: true},
+		"external":            {vn: func(vn *v1alpha1.VirtualNode) { vn.Spec.Ownership = v1alpha1.OwnershipExternal }},
+		"never refreshed":     {vn: func(vn *v1alpha1.VirtualNode) { vn.Status.LastRefreshTime = nil }},
+		"Node of another":     {node: func(node *corev1.Node) { delete(node.Labels, v1alpha1.LabelVirtualNode) }},
+		"Node does not exist": {node: func(node *corev1.Node) { node.Name = "other" }},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			vn, node := managed(zoneJ, in(0))
-			if tc.edit != nil {
-				tc.edit(vn, node)
+			if tc.vn != nil {
+				tc.vn(vn)
+			}
+			if tc.node != nil {
+				tc.node(node)
 			}
 			s := newScene(t, vn, node)
 			s.beat()
@@ -203,7 +208,8 @@ func (s *scene) beat() {
 	h.running.Wait()
 }
 
-// TestHeartbeat_DrainedNodeInCache checks that the Lease that a drain has deleted is not created again by a cache that still has the Node.
+// TestHeartbeat_DrainedNodeInCache checks that the Lease that a drain has deleted is not created again by a cache that
+// still has the Node.
 func TestHeartbeat_DrainedNodeInCache(t *testing.T) {
 	vn, node := managed(zoneJ, in(0))
 	s := newScene(t, vn, node)
@@ -214,7 +220,8 @@ func TestHeartbeat_DrainedNodeInCache(t *testing.T) {
 	}
 }
 
-// TestMemory_ForgetsVirtualNodes checks that nothing is kept of VirtualNodes that are gone, External ones too, which are not drained.
+// TestMemory_ForgetsVirtualNodes checks that nothing is kept of VirtualNodes that are gone, External ones too, which
+// are not drained.
 func TestMemory_ForgetsVirtualNodes(t *testing.T) {
 	vn, node := managed(zoneJ, in(0))
 	external := wrappers.MakeZone(zoneK).External().Obj()

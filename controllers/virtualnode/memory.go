@@ -12,8 +12,8 @@ import (
 // maxTold bounds how many pods are remembered whose users were told that they stay.
 const maxTold = 10_000
 
-// memory is all that the controller remembers between two reconciliations. None of it is needed to be correct: a new leader starts without it. It is
-// safe for concurrent use.
+// memory is all that the controller remembers between two reconciliations. None of it is needed to be correct: a new
+// leader starts without it. It is safe for concurrent use.
 type memory struct {
 	mu    sync.Mutex
 	nodes map[types.UID]*nodeMemory
@@ -29,7 +29,8 @@ type nodeMemory struct {
 	book stockBook
 	// node is how the last write of the Node failed, and lease how the last renewal of its Lease did.
 	node, lease failure
-	// renewed is when the Lease was last renewed, tried when that was last attempted, and renewing whether an attempt is running.
+	// renewed is when the Lease was last renewed, tried when that was last attempted, and renewing whether an attempt
+	// is running.
 	renewed, tried time.Time
 	renewing       bool
 	// turn is the pod with which the next pass of evictions begins, by namespace and name.
@@ -95,7 +96,8 @@ func (m *memory) noteNode(vn types.UID, err error, now time.Time) failure {
 	return n.node
 }
 
-// beginRenewal reports whether the Lease is due, and no renewal is running. If so the caller renews it and calls endRenewal.
+// beginRenewal reports whether the Lease is due, and no renewal is running. If so the caller renews it and calls
+// endRenewal.
 func (m *memory) beginRenewal(vn types.UID, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -107,7 +109,8 @@ func (m *memory) beginRenewal(vn types.UID, now time.Time) bool {
 	return true
 }
 
-// endRenewal records how a renewal of the Lease went. renewed is false without an error when the VirtualNode has no Node to renew it for.
+// endRenewal records how a renewal of the Lease went. renewed is false without an error when the VirtualNode has no
+// Node to renew it for.
 func (m *memory) endRenewal(vn types.UID, renewed bool, err error, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

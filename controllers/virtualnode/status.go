@@ -19,15 +19,17 @@ import (
 )
 
 const (
-	// toleratedFor is for how long an error that may pass is retried before the condition Ready tells of it: less than the 40 seconds after which the
-	// cluster takes a Node for dead whose Lease is not renewed.
+	// toleratedFor is for how long an error that may pass is retried before the condition Ready tells of it: less than
+	// the 40 seconds after which the cluster takes a Node for dead whose Lease is not renewed.
 	toleratedFor = 30 * time.Second
-	// maxMessage bounds the message of a condition. The CRD's limit is 32768, and webhooks write the messages of some errors.
+	// maxMessage bounds the message of a condition. The CRD's limit is 32768, and webhooks write the messages of some
+	// errors.
 	maxMessage = 4096
 )
 
-// setNodeFailed sets condition Ready by the error, or nil, with which the Node was written, and by the last renewal of its Lease. An error that may pass
-// leaves the condition as it was before, unless the node is closed anyway: a conflict is no news for anybody.
+// setNodeFailed sets condition Ready by the error, or nil, with which the Node was written, and by the last renewal of
+// its Lease. An error that may pass leaves the condition as it was before, unless the node is closed anyway: a conflict
+// is no news for anybody.
 func (c *Controller) setNodeFailed(before, vn *v1alpha1.VirtualNode, err error) {
 	now := c.options.Clock.Now()
 	for _, f := range []failure{c.memory.noteNode(vn.UID, err, now), c.memory.leaseOf(vn.UID)} {
@@ -50,15 +52,17 @@ func (f failure) isReported(now time.Time) bool {
 	return f.err != nil && (!mayPass(f.err) || now.Sub(f.since) >= toleratedFor)
 }
 
-// mayPass reports whether the same request may succeed when it is simply repeated: the API server, or what it asks, did not answer, has too much to do, or has
-// another version of the object by now. What it refuses by rights, by a rule of the API or by a policy, it will refuse again.
+// mayPass reports whether the same request may succeed when it is simply repeated: the API server, or what it asks, did
+// not answer, has too much to do, or has another version of the object by now. What it refuses by rights, by a rule of
+// the API or by a policy, it will refuse again.
 func mayPass(err error) bool {
 	var answered apierrors.APIStatus
 	if !errors.As(err, &answered) {
 		return true // No answer.
 	}
 	switch status := answered.Status(); status.Code {
-	case http.StatusConflict, http.StatusNotFound, http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+	case http.StatusConflict, http.StatusNotFound, http.StatusUnauthorized, http.StatusRequestTimeout,
+		http.StatusTooManyRequests:
 		return true
 	default:
 		return status.Code >= http.StatusInternalServerError

@@ -47,7 +47,7 @@ func TestReady_NodeErrors(t *testing.T) {
 		"forbidden":         {err: rejected, atOnce: true},
 		"invalid":           {err: apierrors.NewInvalid(schema.GroupKind{Kind: "Node"}, nodeJ, nil), atOnce: true},
 		"rejected by a webhook": {
-			err:    &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 400, Message: "admission webhook denied the request"}},
+			err:    &apierrors.StatusError{ErrStatus: metav1.Status{Code: 400, Message: "admission webhook denied the request"}},
 			atOnce: true,
 		},
 	}
@@ -57,11 +57,13 @@ func TestReady_NodeErrors(t *testing.T) {
 			s := newScene(t, vn, node)
 			s.failing(tc.err)
 			result, err := s.reconcile(zoneJ)
-			if isConflict := apierrors.IsConflict(tc.err); (err == nil) != isConflict || isConflict && result.RequeueAfter != conflictRetry {
+			isConflict := apierrors.IsConflict(tc.err)
+			if (err == nil) != isConflict || isConflict && result.RequeueAfter != conflictRetry {
 				t.Errorf("reconcile: %+v, %v", result, err)
 			}
-			if got, want := s.ready(zoneJ), map[bool]string{false: "True NodeReady", true: "False NodeFailed"}[tc.atOnce]; got != want {
-				t.Errorf("after the first error: %q, want %q", got, want)
+			want := map[bool]string{false: "True NodeReady", true: "False NodeFailed"}
+			if got := s.ready(zoneJ); got != want[tc.atOnce] {
+				t.Errorf("after the first error: %q, want %q", got, want[tc.atOnce])
 			}
 			s.clock.SetTime(in(31))
 			_, _ = s.reconcile(zoneJ)
@@ -79,8 +81,8 @@ func TestReady_NodeErrors(t *testing.T) {
 	}
 }
 
-// TestReady_NotReadyWithoutNode checks that a VirtualNode whose Node could not be written yet is not called ready, and one that is closed is not kept open, by
-// an error that may pass.
+// TestReady_NotReadyWithoutNode checks that a VirtualNode whose Node could not be written yet is not called ready, and
+// one that is closed is not kept open, by an error that may pass.
 func TestReady_NotReadyWithoutNode(t *testing.T) {
 	unavailable := apierrors.NewServiceUnavailable("it starts")
 	vn, node := managed(zoneJ, in(0))
@@ -118,7 +120,7 @@ func TestReconcile_MovesPodsOfFailedNode(t *testing.T) {
 // TestDrain_ConflictsAreRetried checks that a conflict in a drain is no error either.
 func TestDrain_ConflictsAreRetried(t *testing.T) {
 	s := draining(t, 1)
-	s.failing(apierrors.NewConflict(schema.GroupResource{Resource: "nodes"}, nodeJ, errors.New("the object has been modified")))
+	s.failing(apierrors.NewConflict(schema.GroupResource{Resource: "nodes"}, nodeJ, errors.New("modified")))
 	result, err := s.reconcile(zoneJ)
 	if err != nil || result.RequeueAfter != conflictRetry || s.ready(zoneJ) != "True NodeReady" {
 		t.Errorf("drain: %+v, %v; ready = %q", result, err, s.ready(zoneJ))
