@@ -27,7 +27,8 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/metrics"
 )
 
-// reconcileTimeout bounds each reconciliation: a webhook, or an API server, that does not answer must not keep a worker for ever.
+// reconcileTimeout bounds each reconciliation: a webhook, or an API server, that does not answer must not keep a worker
+// for ever.
 const reconcileTimeout = time.Minute
 
 // Options are the settings of the controllers.

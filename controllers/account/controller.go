@@ -26,13 +26,13 @@ import (
 const (
 	// Name is the name of the controller.
 	Name = "account"
-	// workers is how many accounts are asked at once, so that an endpoint that does not answer delays no other account: it
-	// takes a worker half of the time.
+	// workers is how many accounts are asked at once, so that an endpoint that does not answer delays no other account:
+	// it takes a worker half of the time.
 	workers = 32
 	// leastPatience is how long a refresh may take at least, however short the interval is.
 	leastPatience = 5 * time.Second
-	// maxBacklog is how many VirtualNodes can be told of a new reading before their controller has taken it up. The others
-	// are looked at when their refresh interval is over.
+	// maxBacklog is how many VirtualNodes can be told of a new reading before their controller has taken it up. The
+	// others are looked at when their refresh interval is over.
 	maxBacklog = 1024
 )
 

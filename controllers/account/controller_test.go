@@ -495,7 +495,8 @@ func (s *scene) setKey(id, token string) {
 	}
 }
 
-// TestAnotherKeyForgetsWhatWasRead checks that prices and container groups of one account do not count in another one whose key is in the Secret now.
+// TestAnotherKeyForgetsWhatWasRead checks that prices and container groups of one account do not count in another one
+// whose key is in the Secret now.
 func TestAnotherKeyForgetsWhatWasRead(t *testing.T) {
 	cases := map[string]struct {
 		before, after, token string

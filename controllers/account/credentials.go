@@ -64,8 +64,9 @@ func equal(a, b eci.Credentials) bool {
 	return a == b
 }
 
-// mayBeOfAnother reports whether the credentials may be those of another account than before, of which nothing that was read holds: its prices may be in another
-// currency, and its container groups would be taken for used quota of this one. Temporary credentials that are renewed are taken for those of the same account.
+// mayBeOfAnother reports whether the credentials may be those of another account than before, of which nothing that was
+// read holds: its prices may be in another currency, and its container groups would be taken for used quota of this
+// one. Temporary credentials that are renewed are taken for those of the same account.
 func mayBeOfAnother(before, after eci.Credentials) bool {
 	if before == (eci.Credentials{}) || before.RRSA != nil && after.RRSA != nil {
 		return false

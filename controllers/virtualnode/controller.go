@@ -6,7 +6,7 @@
 //   - refresh.go: the status by what ECI said (package account), and what happens when it says nothing.
 //   - capacity.go: from the quota, the addresses and the limits to the capacity (pure); use.go: what pods hold of it.
 //   - stock.go: the stock-outs (pure); refused.go: the pods that ECI refuses, and where they go; jobs.go: which Jobs can afford that.
-//   - node.go: the Node, and whose it is; status.go: what is written in the status, and which errors the condition Ready tells of.
+//   - node.go: the Node, and whose it is; status.go: the status, and which errors the condition Ready tells of.
 //   - lease.go: the heartbeat of the Nodes. It runs beside the reconciliations and waits for none of them.
 //   - drain.go: the deletion of a VirtualNode; evict.go: what one pass of evictions may take.
 //   - memory.go: all that is remembered between two reconciliations.
@@ -105,7 +105,8 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Channel(c.options.Changed, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
-			// The capacity becomes too old to place pods by: no error may delay the next look for longer than a success does.
+			// The capacity becomes too old to place pods by: no error may delay the next look for longer than a success
+			// does.
 			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, c.options.RefreshInterval),
 		}).
 		Complete(reconcile.AsReconciler(c.client, c))
@@ -122,8 +123,8 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update;delete,namespace=kube-node-lease
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
-// Reconcile brings one VirtualNode up to date, and comes back for it after the refresh interval. A conflict is no error: the cache is behind what was written
-// last.
+// Reconcile brings one VirtualNode up to date, and comes back for it after the refresh interval. A conflict is no
+// error: the cache is behind what was written last.
 func (c *Controller) Reconcile(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
 	reconcile := c.keepUp
 	if !vn.DeletionTimestamp.IsZero() {
@@ -152,8 +153,8 @@ func (c *Controller) keepUp(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl
 		return ctrl.Result{}, errors.Join(nodeErr, err)
 	}
 	countStockOuts(before, vn)
-	// The scheduler must be able to know of a stock-out before the pod that takes the refused one's place is there. A Node that cannot be written keeps no pod
-	// where ECI refuses it.
+	// The scheduler must be able to know of a stock-out before the pod that takes the refused one's place is there. A
+	// Node that cannot be written keeps no pod where ECI refuses it.
 	more, err := c.moveRefused(ctx, vn, refused)
 	switch err := errors.Join(err, nodeErr); {
 	case err != nil:
@@ -165,7 +166,8 @@ func (c *Controller) keepUp(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl
 	}
 }
 
-// reconcileNode refreshes the status and brings a Managed Node in line, unless the Node's name is another's. It returns the pods that ECI refuses.
+// reconcileNode refreshes the status and brings a Managed Node in line, unless the Node's name is another's. It returns
+// the pods that ECI refuses.
 func (c *Controller) reconcileNode(ctx context.Context, vn *v1alpha1.VirtualNode) ([]refusedPod, error) {
 	owner, err := c.nodeOwner(ctx, vn)
 	if err != nil {

@@ -24,9 +24,9 @@ const (
 	namedPods = 5
 )
 
-// drain carries out the deletion of a VirtualNode: it closes the Node, evicts its pods, removes those whose grace period
-// is over, and when none is left deletes the Node and its Lease, which the heartbeat renews until then. Pods of a
-// DaemonSet and pods that have ended go with the Node.
+// drain carries out the deletion of a VirtualNode: it closes the Node, evicts its pods, removes those whose grace
+// period is over, and when none is left deletes the Node and its Lease, which the heartbeat renews until then. Pods of
+// a DaemonSet and pods that have ended go with the Node.
 func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(vn, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
@@ -78,8 +78,8 @@ func (c *Controller) drainNode(ctx context.Context, vn *v1alpha1.VirtualNode, no
 	return true, nil
 }
 
-// evictPods evicts the pods of the Node, as many as a pass allows, and returns those that are left, in words. A pod that
-// cannot be evicted does not keep the others.
+// evictPods evicts the pods of the Node, as many as a pass allows, and returns those that are left, in words. A pod
+// that cannot be evicted does not keep the others.
 func (c *Controller) evictPods(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node) ([]string, error) {
 	list := &corev1.PodList{}
 	if err := c.reader.List(ctx, list, client.MatchingFields{"spec.nodeName": node.Name}); err != nil {

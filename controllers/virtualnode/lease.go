@@ -91,8 +91,10 @@ func (h *heartbeat) renew(ctx context.Context, vn *v1alpha1.VirtualNode) {
 	bounded, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	renewed, err := h.renewLease(bounded, vn)
-	if ctx.Err() != nil {
-		err = nil // The controller ends.
+	if err != nil && ctx.Err() != nil {
+		// The controller ends, which says nothing of the Lease.
+		h.memory.endRenewal(vn.UID, false, h.memory.leaseOf(vn.UID).err, h.options.Clock.Now())
+		return
 	}
 	h.memory.endRenewal(vn.UID, renewed, err, h.options.Clock.Now())
 	if err != nil {

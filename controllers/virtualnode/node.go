@@ -41,7 +41,8 @@ func (c *Controller) publish(ctx context.Context, vn *v1alpha1.VirtualNode) erro
 	return c.updateStatus(ctx, vn, node)
 }
 
-// updateSpec writes the labels and taints of the Node where they differ. closed is the taint that keeps all pods away, or "".
+// updateSpec writes the labels and taints of the Node where they differ. closed is the taint that keeps all pods away,
+// or "".
 func (c *Controller) updateSpec(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node, closed string) error {
 	before := node.DeepCopy()
 	if node.Labels == nil {
@@ -152,8 +153,8 @@ func setNodeCondition(node *corev1.Node, conditionType corev1.NodeConditionType,
 	}
 }
 
-// nodeOwner returns who has the name of the VirtualNode's Node, in words, or "" when the VirtualNode itself has it or may take it. While there is a
-// Node, it decides; otherwise the older VirtualNode, then the first by name.
+// nodeOwner returns who has the name of the VirtualNode's Node, in words, or "" when the VirtualNode itself has it or
+// may take it. While there is a Node, it decides; otherwise the older VirtualNode, then the first by name.
 func (c *Controller) nodeOwner(ctx context.Context, vn *v1alpha1.VirtualNode) (string, error) {
 	all := &v1alpha1.VirtualNodeList{}
 	if err := c.client.List(ctx, all); err != nil {

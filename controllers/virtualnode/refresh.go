@@ -104,8 +104,8 @@ func (c *Controller) stale(vn *v1alpha1.VirtualNode) bool {
 	return vn.Status.FreshUntil == nil || !c.options.Clock.Now().Before(vn.Status.FreshUntil.Time)
 }
 
-// refreshPrice publishes the prices of the zone, and when they were read. Those of an earlier reading stay when ECI does not tell new ones; whoever decides by
-// them looks at their age.
+// refreshPrice publishes the prices of the zone, and when they were read. Those of an earlier reading stay when ECI
+// does not tell new ones; whoever decides by them looks at their age.
 func (c *Controller) refreshPrice(vn *v1alpha1.VirtualNode, reading *account.Reading) {
 	prices, known := reading.Prices[vn.Spec.Zone]
 	if !known {
@@ -159,7 +159,9 @@ func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Rea
 }
 
 // whyUnknown returns why the reading gives no capacity for a VirtualNode, or nil when it does, or does not speak of it yet. all are all VirtualNodes.
-func whyUnknown(vn *v1alpha1.VirtualNode, reading *account.Reading, all []*v1alpha1.VirtualNode, now time.Time) *unknown {
+func whyUnknown(
+	vn *v1alpha1.VirtualNode, reading *account.Reading, all []*v1alpha1.VirtualNode, now time.Time,
+) *unknown {
 	switch {
 	case reading.Failure != nil:
 		return &unknown{reasonOf(reading.Failure), advice(reading.Failure, vn)}
@@ -188,8 +190,8 @@ func whyUnknown(vn *v1alpha1.VirtualNode, reading *account.Reading, all []*v1alp
 	case !known:
 		return &unknown{v1alpha1.ReasonPriceUnknown, "spec.maxSpendPerHour is set, and ECI has not told its prices in the zone"}
 	case now.Sub(prices.At) >= offer.MaxPriceAge:
-		return &unknown{v1alpha1.ReasonPriceUnknown,
-			fmt.Sprintf("spec.maxSpendPerHour is set, and ECI has not told its prices in the zone for %s or longer", offer.MaxPriceAge)}
+		return &unknown{v1alpha1.ReasonPriceUnknown, fmt.Sprintf(
+			"spec.maxSpendPerHour is set, and ECI has not told its prices in the zone for %s or longer", offer.MaxPriceAge)}
 	}
 	return nil
 }

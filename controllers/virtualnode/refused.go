@@ -114,15 +114,17 @@ func scheduledAt(pod *corev1.Pod) time.Time {
 	return pod.CreationTimestamp.Time
 }
 
-// moveRefused evicts the pods that ECI refuses, so that they are created anew and placed where they can run, as many as a pass allows. It returns true when
-// there are more. The stock-outs are known to the scheduler by then. Each refusal moves only the pods that were placed before it could be known: a scheduler
-// that goes on placing pods there does not make a loop.
+// moveRefused evicts the pods that ECI refuses, so that they are created anew and placed where they can run, as many as
+// a pass allows. It returns true when there are more. The stock-outs are known to the scheduler by then. Each refusal
+// moves only the pods that were placed before it could be known: a scheduler that goes on placing pods there does not
+// make a loop.
 func (c *Controller) moveRefused(ctx context.Context, vn *v1alpha1.VirtualNode, refused []refusedPod) (more bool, err error) {
 	moving := map[types.UID]*refusedPod{}
 	var pods []*corev1.Pod
 	for i := range refused {
 		r := &refused[i]
-		if r.pod.DeletionTimestamp == nil && r.pod.Status.Phase != corev1.PodFailed && r.pod.Spec.SchedulerName == c.options.SchedulerName && wasUnknown(vn, r) {
+		ends := r.pod.DeletionTimestamp != nil || r.pod.Status.Phase == corev1.PodFailed
+		if !ends && r.pod.Spec.SchedulerName == c.options.SchedulerName && wasUnknown(vn, r) {
 			moving[r.pod.UID] = r
 			pods = append(pods, r.pod)
 		}

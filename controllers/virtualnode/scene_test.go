@@ -39,7 +39,8 @@ type scene struct {
 	clock *testingclock.FakePassiveClock
 	// evicted are the names of the pods that were evicted.
 	evicted []string
-	// fails, if set, is called before each write: "update", "patch", "patch status" or "evict". An error is the API server's answer.
+	// fails, if set, is called before each write: "update", "patch", "patch status" or "evict". An error is the API
+	// server's answer.
 	fails func(ctx context.Context, verb string, obj client.Object) error
 }
 

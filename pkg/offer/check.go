@@ -146,7 +146,9 @@ func (n *Node) afford(c *Candidate, held *Held, now time.Time) Verdict {
 		return unknown
 	}
 	if !n.isPriced(now) {
-		return Verdict{Why: fmt.Sprintf("%s: the price of %s has not been read for a while, and spec.maxSpendPerHour is set", n.Zone, c.specs[0])}
+		unknown.Why = fmt.Sprintf("%s: the price of %s has not been read for a while, and spec.maxSpendPerHour is set",
+			n.Zone, c.specs[0])
+		return unknown
 	}
 	for name, bills := range held.Bills {
 		each, known := n.rates.Dearest(bills.Bill)

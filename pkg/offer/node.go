@@ -22,8 +22,9 @@ import (
 const (
 	// AnySpec names a stock-out of every specification.
 	AnySpec = "*"
-	// MaxPriceAge is how old a price may become before it decides nothing under a limit on spending. Prices are read once an hour and seldom change: a day lets
-	// an outage of ECI's prices for a night stop nothing, and bounds for how long money is counted by a price that is wrong.
+	// MaxPriceAge is how old a price may become before it decides nothing under a limit on spending. Prices are read
+	// once an hour and seldom change: a day lets an outage of ECI's prices for a night stop nothing, and bounds for how
+	// long money is counted by a price that is wrong.
 	MaxPriceAge = 24 * time.Hour
 	// Unbounded is an amount that nothing bounds.
 	Unbounded int64 = math.MaxInt64

@@ -153,7 +153,8 @@ type VirtualNodeStatus struct {
 	// +optional
 	FreshUntil *metav1.Time `json:"freshUntil,omitempty"`
 
-	// price is what ECI asks in the zone. It is read once an hour. With spec.maxSpendPerHour, no pod is placed by a price that was read more than a day ago.
+	// price is what ECI asks in the zone. It is read once an hour. With spec.maxSpendPerHour, no pod is placed by a
+	// price that was read more than a day ago.
 	// +optional
 	Price *Price `json:"price,omitempty"`
 
