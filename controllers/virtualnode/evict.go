@@ -76,15 +76,12 @@ func (c *Controller) evictIf(ctx context.Context, pod *corev1.Pod, preconditions
 	eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &preconditions}}
 	err := c.client.SubResource("eviction").Create(bounded, pod, eviction)
 	switch {
-	case err == nil:
-		return true, nil
 	case apierrors.IsTooManyRequests(err):
 		return false, errHeldBack
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return false, nil
-	case bounded.Err() != nil, apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
+	case err != nil && bounded.Err() != nil, apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
 		return false, errNoAnswer
-	default:
-		return false, err
 	}
+	return err == nil, err
 }

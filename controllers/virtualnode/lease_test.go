@@ -68,7 +68,7 @@ func pass(ctx context.Context, d time.Duration) {
 func (s *scene) leaseAge(zone string) (time.Duration, bool) {
 	lease := &coordinationv1.Lease{}
 	key := client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: "virtual-kubelet-" + zone}
-	if err := s.api.Get(context.Background(), key, lease); err != nil {
+	if err := s.api.Get(s.Context(), key, lease); err != nil {
 		return 0, false
 	}
 	return time.Since(lease.Spec.RenewTime.Time), true

@@ -132,7 +132,7 @@ func (c *Controller) moveRefused(ctx context.Context, vn *v1alpha1.VirtualNode, 
 	var failed []error
 	more = c.evictInTurn(ctx, vn, pods, func(ctx context.Context, pod *corev1.Pod) bool {
 		asked, err := c.move(ctx, vn, moving[pod.UID])
-		if err != nil {
+		if err != nil && !errors.Is(err, errHeldBack) && !errors.Is(err, errNoAnswer) {
 			failed = append(failed, fmt.Errorf("moving pod %s: %w", nameOf(pod), err))
 		}
 		return asked
@@ -140,11 +140,12 @@ func (c *Controller) moveRefused(ctx context.Context, vn *v1alpha1.VirtualNode, 
 	return more, errors.Join(failed...)
 }
 
-// move evicts one pod, or says why it stays where it is. It returns true when it has asked for the eviction.
+// move evicts one pod, or says why it stays where it is. It returns true when it has asked for the eviction. The
+// errors are those of evictIf.
 func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refusedPod) (bool, error) {
 	why, err := c.whyStays(ctx, r.pod)
 	if err != nil && ctx.Err() != nil {
-		return false, nil // The pass is over; the pod has its turn in the next one.
+		return false, errNoAnswer
 	} else if err != nil {
 		return false, err
 	}
@@ -154,9 +155,6 @@ func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refu
 	}
 	// Only in the version in which it was refused: ECI goes on trying, and may have created it meanwhile.
 	evicted, err := c.evictIf(ctx, r.pod, metav1.Preconditions{UID: &r.pod.UID, ResourceVersion: &r.pod.ResourceVersion})
-	if errors.Is(err, errHeldBack) || errors.Is(err, errNoAnswer) {
-		return true, nil
-	}
 	if err != nil || !evicted {
 		return true, err
 	}
