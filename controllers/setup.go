@@ -12,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
@@ -25,6 +26,10 @@ import (
 	"github.com/spillway-k8s/spillway/controllers/virtualnode"
 	"github.com/spillway-k8s/spillway/pkg/metrics"
 )
+
+// reconcileTimeout bounds each reconciliation: a webhook, or an API server, that does not answer must not keep a worker
+// for ever.
+const reconcileTimeout = time.Minute
 
 // Options are the settings of the controllers.
 type Options struct {
@@ -87,7 +92,8 @@ func ManagerOptions() (ctrl.Options, error) {
 		}
 	}
 	return ctrl.Options{
-		Scheme: scheme,
+		Scheme:     scheme,
+		Controller: config.Controller{ReconciliationTimeout: reconcileTimeout},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{

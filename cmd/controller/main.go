@@ -19,7 +19,7 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/version"
 )
 
-// maxRefreshInterval keeps the heartbeat of the Nodes well under the 40 seconds after which the cluster takes them for dead.
+// maxRefreshInterval keeps several refreshes within the minute after which the capacity is too old by default.
 const maxRefreshInterval = 15 * time.Second
 
 // options are the flags.

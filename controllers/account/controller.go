@@ -26,11 +26,13 @@ import (
 const (
 	// Name is the name of the controller.
 	Name = "account"
-	// workers is how many accounts are asked at once, so that an endpoint that does not answer delays no other account.
-	workers = 4
+	// workers is how many accounts are asked at once, so that an endpoint that does not answer delays no other account:
+	// it takes a worker half of the time.
+	workers = 32
 	// leastPatience is how long a refresh may take at least, however short the interval is.
 	leastPatience = 5 * time.Second
-	// maxBacklog is how many VirtualNodes can be told of a new reading before their controller has taken it up.
+	// maxBacklog is how many VirtualNodes can be told of a new reading before their controller has taken it up. The
+	// others are looked at when their refresh interval is over.
 	maxBacklog = 1024
 )
 
@@ -130,8 +132,12 @@ func (c *Controller) Reconcile(ctx context.Context, account string) (ctrl.Result
 	m.types = types
 	patience, cancel := context.WithTimeout(ctx, max(c.options.RefreshInterval, leastPatience))
 	defer cancel()
-	q := newQuestion(nodes, specs)
-	if api, err := c.connect(patience, &m.session, nodes[0]); err != nil {
+	q, before := newQuestion(nodes, specs), m.session.credentials
+	api, err := c.connect(patience, &m.session, nodes[0])
+	if mayBeOfAnother(before, m.session.credentials) {
+		*m = memory{session: m.session, types: types}
+	}
+	if err != nil {
 		m.reading.Failure = err
 	} else {
 		m.reading = c.ask(patience, api, m, &q)
@@ -141,7 +147,7 @@ func (c *Controller) Reconcile(ctx context.Context, account string) (ctrl.Result
 	for _, vn := range nodes {
 		select {
 		case c.changed <- event.GenericEvent{Object: vn}:
-		case <-ctx.Done():
+		default: // The next account does not wait for a controller that is behind.
 		}
 	}
 	return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,6 +18,7 @@ import (
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	schedulingv1alpha1 "github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -478,4 +480,58 @@ func TestCallsAreCounted(t *testing.T) {
 	if diff := cmp.Diff(want, scrape.Read(t, &metrics.Controller).Since(before)); diff != "" {
 		t.Errorf("series (-want +got):\n%s", diff)
 	}
+}
+
+// setKey replaces the access key in the Secret.
+func (s *scene) setKey(id, token string) {
+	s.Helper()
+	secret := &corev1.Secret{}
+	if err := s.ctrl.client.Get(s.Context(), client.ObjectKey{Namespace: "spillway-system", Name: "eci-credentials"}, secret); err != nil {
+		s.Fatal(err)
+	}
+	secret.Data[keyAccessKeyID], secret.Data[keySecurityToken] = []byte(id), []byte(token)
+	if err := s.ctrl.client.Update(s.Context(), secret); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// TestAnotherKeyForgetsWhatWasRead checks that prices and container groups of one account do not count in another one
+// whose key is in the Secret now.
+func TestAnotherKeyForgetsWhatWasRead(t *testing.T) {
+	cases := map[string]struct {
+		before, after, token string
+		forgets              bool
+	}{
+		"another key":           {before: "id", after: "other", forgets: true},
+		"the same key":          {before: "id", after: "id"},
+		"a renewed session":     {before: "STS.1", after: "STS.2", token: "token"},
+		"the keys stay for now": {before: "STS.1", after: "STS.1", token: "token"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
+			s.setKey(tc.before, tc.token)
+			s.refresh(0)
+			s.setKey(tc.after, tc.token)
+			s.cloud.fail("DescribeContainerGroupPrice 2-4Gi", &eci.Error{Class: eci.ClassThrottled})
+			reading, calls := s.refresh(10 * time.Second)
+			if got := len(reading.Prices) == 0; got != tc.forgets {
+				t.Errorf("prices %+v", reading.Prices)
+			}
+			if got := slices.Contains(calls, "DescribeContainerGroupStatus all"); got != tc.forgets {
+				t.Errorf("all groups are listed again: %v, want %v", got, tc.forgets)
+			}
+		})
+	}
+}
+
+// TestARefreshWaitsForNobody checks that an account is asked although the controller of VirtualNodes is behind.
+func TestARefreshWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
+		for range maxBacklog {
+			s.ctrl.changed <- event.GenericEvent{}
+		}
+		s.refresh(0)
+	})
 }

@@ -64,6 +64,17 @@ func equal(a, b eci.Credentials) bool {
 	return a == b
 }
 
+// mayBeOfAnother reports whether the credentials may be those of another account than before, of which nothing that was
+// read holds: its prices may be in another currency, and its container groups would be taken for used quota of this
+// one. Temporary credentials that are renewed are taken for those of the same account.
+func mayBeOfAnother(before, after eci.Credentials) bool {
+	if before == (eci.Credentials{}) || before.RRSA != nil && after.RRSA != nil {
+		return false
+	}
+	renewed := before.SecurityToken != "" && after.SecurityToken != ""
+	return before.AccessKeyID != after.AccessKeyID && !renewed
+}
+
 // credentials reads the credentials that a VirtualNode names.
 func (c *Controller) credentials(ctx context.Context, vn *v1alpha1.VirtualNode) (eci.Credentials, error) {
 	if role := vn.Spec.Credentials.RRSA; role != nil {

@@ -8,10 +8,7 @@ import (
 	"strings"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,15 +22,11 @@ const (
 	drainInterval = 2 * time.Second
 	// namedPods is how many of the pods that are left the condition names.
 	namedPods = 5
-	// evictTimeout bounds one eviction. While a disruption budget is new the API server asks to come back after 10 seconds, and client-go does so 10 times: the
-	// heartbeat of the Node must not wait for that.
-	evictTimeout = time.Second
 )
 
-var errHeldBack = errors.New("a PodDisruptionBudget holds the pod back")
-
-// drain carries out the deletion of a VirtualNode: it closes the Node, evicts its pods, removes those whose grace period is over, and when none is
-// left deletes the Node and its Lease. Pods of a DaemonSet and pods that have ended go with the Node.
+// drain carries out the deletion of a VirtualNode: it closes the Node, evicts its pods, removes those whose grace
+// period is over, and when none is left deletes the Node and its Lease, which the heartbeat renews until then. Pods of
+// a DaemonSet and pods that have ended go with the Node.
 func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(vn, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
@@ -57,23 +50,25 @@ func (c *Controller) drain(ctx context.Context, vn *v1alpha1.VirtualNode) (ctrl.
 	if err := c.client.Patch(ctx, vn, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("removing the finalizer: %w", err)
 	}
-	c.forget(vn)
 	return ctrl.Result{}, nil
 }
 
 // drainNode evicts the pods of the Node, and deletes it and returns true when there are none.
 func (c *Controller) drainNode(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node) (bool, error) {
-	if err := c.renewLease(ctx, vn); err != nil {
-		return false, err
-	}
+	before := vn.DeepCopy()
 	wasClosed := slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintDraining })
-	if err := c.updateNode(ctx, vn, node, v1alpha1.TaintDraining); err != nil {
-		return false, err
+	if err := c.updateSpec(ctx, vn, node, v1alpha1.TaintDraining); err != nil {
+		// While the Node is open its pods would only make room for others.
+		c.setNodeFailed(before, vn, err)
+		return false, errors.Join(err, c.patchStatus(ctx, before, vn))
 	}
-	left, err := c.evictPods(ctx, node)
+	// The status is not needed to drain.
+	nodeErr := c.updateStatus(ctx, vn, node)
+	c.memory.noteNode(vn.UID, nil, c.options.Clock.Now())
+	left, evictErr := c.evictPods(ctx, vn, node)
+	err := errors.Join(evictErr, nodeErr)
 	// A node that was closed just now may still get pods whose binding is on its way.
-	if err != nil || len(left) > 0 || !wasClosed {
-		before := vn.DeepCopy()
+	if evictErr != nil || len(left) > 0 || !wasClosed {
 		setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonDraining, drainMessage(left, err))
 		return false, errors.Join(err, c.patchStatus(ctx, before, vn))
 	}
@@ -83,71 +78,65 @@ func (c *Controller) drainNode(ctx context.Context, vn *v1alpha1.VirtualNode, no
 	return true, nil
 }
 
-// deleteLease deletes the Lease if it is the VirtualNode's own.
-func (c *Controller) deleteLease(ctx context.Context, vn *v1alpha1.VirtualNode) error {
-	lease := &coordinationv1.Lease{}
-	err := c.reader.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: vn.NodeName()}, lease)
-	if err == nil && metav1.IsControlledBy(lease, vn) {
-		err = c.client.Delete(ctx, lease)
-	}
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting the Lease: %w", err)
-	}
-	return nil
-}
-
-// evictPods evicts the pods of the Node and returns those that are left. A pod that cannot be evicted does not keep the others.
-func (c *Controller) evictPods(ctx context.Context, node *corev1.Node) ([]string, error) {
-	pods := &corev1.PodList{}
-	if err := c.reader.List(ctx, pods, client.MatchingFields{"spec.nodeName": node.Name}); err != nil {
+// evictPods evicts the pods of the Node, as many as a pass allows, and returns those that are left, in words. A pod
+// that cannot be evicted does not keep the others.
+func (c *Controller) evictPods(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node) ([]string, error) {
+	list := &corev1.PodList{}
+	if err := c.reader.List(ctx, list, client.MatchingFields{"spec.nodeName": node.Name}); err != nil {
 		return nil, fmt.Errorf("listing the pods of the Node: %w", err)
 	}
-	var left []string
+	var pods []*corev1.Pod
+	for i := range list.Items {
+		pod := &list.Items[i]
+		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed && !ownedByDaemonSet(pod) {
+			pods = append(pods, pod)
+		}
+	}
 	var failed []error
-	for i := range pods.Items {
-		pod := &pods.Items[i]
-		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || ownedByDaemonSet(pod) {
-			continue
+	c.evictInTurn(ctx, vn, pods, func(ctx context.Context, pod *corev1.Pod) bool {
+		asked, err := c.evict(ctx, pod)
+		why := ""
+		switch {
+		case errors.Is(err, errHeldBack):
+			why = " (held back by a PodDisruptionBudget)"
+		case errors.Is(err, errNoAnswer):
+			why = " (" + err.Error() + ")"
+		case err != nil:
+			failed = append(failed, fmt.Errorf("evicting pod %s: %w", nameOf(pod), err))
 		}
-		name := client.ObjectKeyFromObject(pod).String()
-		if err := c.evict(ctx, pod); errors.Is(err, errHeldBack) {
-			name += " (held back by a PodDisruptionBudget)"
-		} else if err != nil {
-			failed = append(failed, fmt.Errorf("evicting pod %s: %w", name, err))
-		}
-		left = append(left, name)
-	}
-	return left, errors.Join(failed...)
+		c.memory.keep(vn.UID, pod, why)
+		return asked
+	})
+	return c.namesOf(vn, pods), errors.Join(failed...)
 }
 
-// evict asks for the eviction of a pod, or removes it when its grace period is over: a virtual node has no kubelet that would. The error is errHeldBack when a
-// disruption budget does not let it go.
-func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) error {
-	sameUID := client.Preconditions{UID: &pod.UID}
-	if pod.DeletionTimestamp != nil {
-		if c.options.Clock.Now().Before(pod.DeletionTimestamp.Time) {
-			return nil
-		}
-		return client.IgnoreNotFound(c.client.Delete(ctx, pod, sameUID, client.GracePeriodSeconds(0)))
+// namesOf returns the names of pods, in order, each with the reason why it was not evicted when its turn came last.
+func (c *Controller) namesOf(vn *v1alpha1.VirtualNode, pods []*corev1.Pod) []string {
+	kept := c.memory.keptOf(vn.UID, pods)
+	names := make([]string, 0, len(pods))
+	for _, pod := range inTurn(pods, "") {
+		names = append(names, nameOf(pod)+kept[pod.UID])
 	}
-	_, err := c.evictIf(ctx, pod, metav1.Preconditions{UID: &pod.UID})
-	return err
+	return names
 }
 
-// evictIf evicts a pod that is what the preconditions say. It returns false when the pod is another one by now, and errHeldBack when a disruption budget does
-// not let it go: whoever wants it gone asks again.
-func (c *Controller) evictIf(ctx context.Context, pod *corev1.Pod, preconditions metav1.Preconditions) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, evictTimeout)
-	defer cancel()
-	eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &preconditions}}
-	err := c.client.SubResource("eviction").Create(ctx, pod, eviction)
-	switch {
-	case apierrors.IsTooManyRequests(err):
-		return false, errHeldBack
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+// evict asks for the eviction of a pod, or removes it when its grace period is over: a virtual node has no kubelet that
+// would. It returns false when there is nothing to ask for yet. The errors are those of evictIf.
+func (c *Controller) evict(ctx context.Context, pod *corev1.Pod) (asked bool, err error) {
+	if pod.DeletionTimestamp == nil {
+		_, err := c.evictIf(ctx, pod, metav1.Preconditions{UID: &pod.UID})
+		return true, err
+	}
+	if c.options.Clock.Now().Before(pod.DeletionTimestamp.Time) {
 		return false, nil
 	}
-	return err == nil, err
+	bounded, cancel := context.WithTimeout(ctx, evictTimeout)
+	defer cancel()
+	err = c.client.Delete(bounded, pod, client.Preconditions{UID: &pod.UID}, client.GracePeriodSeconds(0))
+	if err = client.IgnoreNotFound(err); err != nil && bounded.Err() != nil {
+		return true, errNoAnswer
+	}
+	return true, err
 }
 
 func drainMessage(left []string, err error) string {

@@ -87,7 +87,7 @@ func (c *Controller) whyStays(ctx context.Context, pod *corev1.Pod) (string, err
 	} else if err != nil {
 		return "", fmt.Errorf("getting Job %s/%s: %w", pod.Namespace, owner.Name, err)
 	}
-	if affords(job, c.moves.of(owner.UID, c.options.Clock.Now())) {
+	if affords(job, c.memory.moves.of(owner.UID, c.options.Clock.Now())) {
 		return "", nil
 	}
 	return "its Job would count it as a failure and has none left: let its podFailurePolicy ignore DisruptionTarget", nil

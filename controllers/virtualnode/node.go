@@ -1,26 +1,21 @@
 package virtualnode
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 )
-
-// leaseDuration is that of the kubelet: the cluster's node lifecycle controller takes a Node for dead when its Lease is older.
-const leaseDuration = 40 * time.Second
 
 // publish creates the Node, or brings it in line with the status.
 func (c *Controller) publish(ctx context.Context, vn *v1alpha1.VirtualNode) error {
@@ -40,25 +35,35 @@ func (c *Controller) publish(ctx context.Context, vn *v1alpha1.VirtualNode) erro
 	if c.stale(vn) {
 		closed = v1alpha1.TaintCapacityUnknown
 	}
-	return c.updateNode(ctx, vn, node, closed)
+	if err := c.updateSpec(ctx, vn, node, closed); err != nil {
+		return err
+	}
+	return c.updateStatus(ctx, vn, node)
 }
 
-// updateNode writes the labels, the taints, the capacity and the health of the Node where they differ. closed is the taint that keeps all pods away, or "".
-func (c *Controller) updateNode(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node, closed string) error {
+// updateSpec writes the labels and taints of the Node where they differ. closed is the taint that keeps all pods away,
+// or "".
+func (c *Controller) updateSpec(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node, closed string) error {
 	before := node.DeepCopy()
 	if node.Labels == nil {
 		node.Labels = map[string]string{}
 	}
 	maps.Copy(node.Labels, newNode(vn).Labels)
 	node.Spec.Taints = taints(node.Spec.Taints, closed)
-	if !maps.Equal(before.Labels, node.Labels) || !equality.Semantic.DeepEqual(before.Spec, node.Spec) {
-		// The lock keeps taints that others set at the same moment.
-		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-		if err := c.client.Patch(ctx, node, patch); err != nil {
-			return fmt.Errorf("patching the labels and taints of the Node: %w", err)
-		}
+	if maps.Equal(before.Labels, node.Labels) && equality.Semantic.DeepEqual(before.Spec, node.Spec) {
+		return nil
 	}
-	before = node.DeepCopy()
+	// The lock keeps taints that others set at the same moment.
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := c.client.Patch(ctx, node, patch); err != nil {
+		return fmt.Errorf("patching the labels and taints of the Node: %w", err)
+	}
+	return nil
+}
+
+// updateStatus writes the capacity and the health of the Node where they differ.
+func (c *Controller) updateStatus(ctx context.Context, vn *v1alpha1.VirtualNode, node *corev1.Node) error {
+	before := node.DeepCopy()
 	node.Status.Capacity, node.Status.Allocatable = vn.Status.Capacity, vn.Status.Capacity
 	for conditionType, healthy := range nodeConditions {
 		setNodeCondition(node, conditionType, healthy, metav1.NewTime(c.options.Clock.Now()))
@@ -148,37 +153,43 @@ func setNodeCondition(node *corev1.Node, conditionType corev1.NodeConditionType,
 	}
 }
 
-// renewLease is the heartbeat of the Node. Reconciliations that pods bring about do not renew it.
-func (c *Controller) renewLease(ctx context.Context, vn *v1alpha1.VirtualNode) error {
-	c.mu.Lock()
-	recent := c.options.Clock.Since(c.renewed[vn.UID]) < c.options.RefreshInterval/2
-	c.mu.Unlock()
-	if recent {
-		return nil
+// nodeOwner returns who has the name of the VirtualNode's Node, in words, or "" when the VirtualNode itself has it or
+// may take it. While there is a Node, it decides; otherwise the older VirtualNode, then the first by name.
+func (c *Controller) nodeOwner(ctx context.Context, vn *v1alpha1.VirtualNode) (string, error) {
+	all := &v1alpha1.VirtualNodeList{}
+	if err := c.client.List(ctx, all); err != nil {
+		return "", fmt.Errorf("listing VirtualNodes: %w", err)
 	}
-	lease := &coordinationv1.Lease{}
-	err := c.reader.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: vn.NodeName()}, lease)
-	missing := apierrors.IsNotFound(err)
-	if err != nil && !missing {
-		return fmt.Errorf("getting the Lease: %w", err)
+	node := &corev1.Node{}
+	err := c.reader.Get(ctx, client.ObjectKey{Name: vn.NodeName()}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("getting the Node: %w", err)
 	}
-	lease.Namespace, lease.Name = corev1.NamespaceNodeLease, vn.NodeName()
-	lease.Spec.HolderIdentity = ptr.To(vn.NodeName())
-	lease.Spec.LeaseDurationSeconds = ptr.To(int32(leaseDuration.Seconds()))
-	lease.Spec.RenewTime = &metav1.MicroTime{Time: c.options.Clock.Now()}
-	if err := controllerutil.SetControllerReference(vn, lease, c.client.Scheme()); err != nil {
-		return fmt.Errorf("setting the owner of the Lease: %w", err)
+	exists := err == nil
+	if exists && owns(vn, node) {
+		return "", nil
 	}
-	if missing {
-		err = c.client.Create(ctx, lease)
-	} else {
-		err = c.client.Update(ctx, lease)
+	for i := range all.Items {
+		other := &all.Items[i]
+		if other.UID == vn.UID || other.NodeName() != vn.NodeName() {
+			continue
+		}
+		if exists && owns(other, node) || (!exists || !other.IsManaged()) && goesFirst(other, vn) {
+			return "VirtualNode " + other.Name, nil
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("renewing the Lease: %w", err)
+	if exists && vn.IsManaged() {
+		return "another virtual-kubelet or an administrator", nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.renewed[vn.UID] = c.options.Clock.Now()
-	return nil
+	return "", nil
+}
+
+// owns tells whether the VirtualNode has made the Node. Either mark is enough: labels can be edited away.
+func owns(vn *v1alpha1.VirtualNode, node *corev1.Node) bool {
+	return node.Labels[v1alpha1.LabelVirtualNode] == vn.Name || metav1.IsControlledBy(node, vn)
+}
+
+// goesFirst tells whether a has the Node's name rather than b: the older, then the first by name.
+func goesFirst(a, b *v1alpha1.VirtualNode) bool {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) < 0
 }

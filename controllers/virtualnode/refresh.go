@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,8 +36,8 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods
 		reading = &account.Reading{} // Nothing was asked yet, for example because this is a new leader.
 	}
 	if status := &vn.Status; status.Account != vn.Account() {
-		// What was read from another account says nothing of this one.
-		if status.Account, status.QuotaCPU = vn.Account(), nil; status.FreshUntil != nil {
+		// What was read from another account says nothing of this one. Its prices may be in another currency.
+		if status.Account, status.QuotaCPU, status.Price = vn.Account(), nil, nil; status.FreshUntil != nil {
 			status.FreshUntil = &metav1.Time{Time: c.options.Clock.Now()}
 		}
 	}
@@ -46,7 +47,7 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods
 	if err != nil {
 		return nil, err
 	}
-	switch why := whyUnknown(vn, reading, all); {
+	switch why := whyUnknown(vn, reading, all, c.options.Clock.Now()); {
 	case why != nil:
 		setCondition(vn, v1alpha1.ConditionCapacityKnown, why.reason, why.message)
 	case reading.Covers(vn):
@@ -103,7 +104,8 @@ func (c *Controller) stale(vn *v1alpha1.VirtualNode) bool {
 	return vn.Status.FreshUntil == nil || !c.options.Clock.Now().Before(vn.Status.FreshUntil.Time)
 }
 
-// refreshPrice publishes the prices of the zone. Those of an earlier reading stay when ECI does not tell new ones.
+// refreshPrice publishes the prices of the zone, and when they were read. Those of an earlier reading stay when ECI
+// does not tell new ones; whoever decides by them looks at their age.
 func (c *Controller) refreshPrice(vn *v1alpha1.VirtualNode, reading *account.Reading) {
 	prices, known := reading.Prices[vn.Spec.Zone]
 	if !known {
@@ -114,6 +116,7 @@ func (c *Controller) refreshPrice(vn *v1alpha1.VirtualNode, reading *account.Rea
 		return price.String()
 	}
 	price := &v1alpha1.Price{
+		ReadTime: &metav1.Time{Time: prices.At.Truncate(time.Second)},
 		Currency: prices.Currency, CPUPerHour: perHour(ecispec.Spec{MilliCPU: 1000}), MemoryPerHour: perHour(ecispec.Spec{Memory: 1 << 30}),
 	}
 	for name := range prices.Rates.InstanceTypes {
@@ -135,7 +138,7 @@ func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Rea
 	for i := range refused {
 		news.refusals = append(news.refusals, refused[i].refusal)
 	}
-	vn.Status.StockOuts = c.bookOf(vn).update(vn.Status.StockOuts, &news)
+	vn.Status.StockOuts = c.memory.bookOf(vn.UID).update(vn.Status.StockOuts, &news)
 	vn.Status.LowStock = news.lowStock(runningOut(pods, vn.Spec.Region, now))
 	outs := vn.Status.StockOuts
 	switch every := slices.IndexFunc(outs, func(out v1alpha1.StockOut) bool { return out.Spec == anySpec }); {
@@ -156,7 +159,9 @@ func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Rea
 }
 
 // whyUnknown returns why the reading gives no capacity for a VirtualNode, or nil when it does, or does not speak of it yet. all are all VirtualNodes.
-func whyUnknown(vn *v1alpha1.VirtualNode, reading *account.Reading, all []*v1alpha1.VirtualNode) *unknown {
+func whyUnknown(
+	vn *v1alpha1.VirtualNode, reading *account.Reading, all []*v1alpha1.VirtualNode, now time.Time,
+) *unknown {
 	switch {
 	case reading.Failure != nil:
 		return &unknown{reasonOf(reading.Failure), advice(reading.Failure, vn)}
@@ -178,8 +183,15 @@ func whyUnknown(vn *v1alpha1.VirtualNode, reading *account.Reading, all []*v1alp
 			return &unknown{v1alpha1.ReasonVSwitchUnusable, fmt.Sprintf("spec.vSwitches[%d] %q is VirtualNode %s's: its free addresses cannot be promised twice", i, id, other)}
 		}
 	}
-	if _, known := reading.Prices[vn.Spec.Zone]; !known && vn.Spec.MaxSpendPerHour != nil {
+	if vn.Spec.MaxSpendPerHour == nil {
+		return nil
+	}
+	switch prices, known := reading.Prices[vn.Spec.Zone]; {
+	case !known:
 		return &unknown{v1alpha1.ReasonPriceUnknown, "spec.maxSpendPerHour is set, and ECI has not told its prices in the zone"}
+	case now.Sub(prices.At) >= offer.MaxPriceAge:
+		return &unknown{v1alpha1.ReasonPriceUnknown, fmt.Sprintf(
+			"spec.maxSpendPerHour is set, and ECI has not told its prices in the zone for %s or longer", offer.MaxPriceAge)}
 	}
 	return nil
 }

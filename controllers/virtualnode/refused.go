@@ -10,7 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
@@ -25,8 +25,6 @@ const (
 	reasonStockExhaust = "StockExhaust"
 	// knownWithin is how long after a refusal the scheduler may still place pods there, because it has not heard of it yet, and by how much clocks may differ.
 	knownWithin = 5 * time.Second
-	// mostMoves is how many pods are evicted in one reconciliation: the heartbeat of the Node waits for it.
-	mostMoves = 100
 )
 
 // finalReasons are those by which ECI says on a pod that it has no room for such pods, and whether that is so for every specification (ECI, "Custom
@@ -115,35 +113,39 @@ func scheduledAt(pod *corev1.Pod) time.Time {
 	return pod.CreationTimestamp.Time
 }
 
-// moveRefused evicts the pods that ECI refuses, so that they are created anew and placed where they can run, and tells whether there are more. The stock-outs
-// are known to the scheduler by then. Each refusal moves only the pods that were placed before it could be known: a scheduler that goes on placing pods
-// there does not make a loop.
+// moveRefused evicts the pods that ECI refuses, so that they are created anew and placed where they can run, as many as
+// a pass allows. It returns true when there are more. The stock-outs are known to the scheduler by then. Each refusal
+// moves only the pods that were placed before it could be known: a scheduler that goes on placing pods there does not
+// make a loop.
 func (c *Controller) moveRefused(ctx context.Context, vn *v1alpha1.VirtualNode, refused []refusedPod) (more bool, err error) {
-	var failed []error
-	moved := 0
+	moving := map[types.UID]*refusedPod{}
+	var pods []*corev1.Pod
 	for i := range refused {
 		r := &refused[i]
-		if r.pod.DeletionTimestamp != nil || r.pod.Status.Phase == corev1.PodFailed || r.pod.Spec.SchedulerName != c.options.SchedulerName || !wasUnknown(vn, r) {
-			continue
-		}
-		if moved == mostMoves {
-			return true, errors.Join(failed...)
-		}
-		done, err := c.move(ctx, vn, r)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("moving pod %s: %w", client.ObjectKeyFromObject(r.pod), err))
-		}
-		if done {
-			moved++
+		ends := r.pod.DeletionTimestamp != nil || r.pod.Status.Phase == corev1.PodFailed
+		if !ends && r.pod.Spec.SchedulerName == c.options.SchedulerName && wasUnknown(vn, r) {
+			moving[r.pod.UID] = r
+			pods = append(pods, r.pod)
 		}
 	}
-	return false, errors.Join(failed...)
+	var failed []error
+	more = c.evictInTurn(ctx, vn, pods, func(ctx context.Context, pod *corev1.Pod) bool {
+		asked, err := c.move(ctx, vn, moving[pod.UID])
+		if err != nil && !errors.Is(err, errHeldBack) && !errors.Is(err, errNoAnswer) {
+			failed = append(failed, fmt.Errorf("moving pod %s: %w", nameOf(pod), err))
+		}
+		return asked
+	})
+	return more, errors.Join(failed...)
 }
 
-// move evicts one pod and returns true, or says why it stays where it is.
+// move evicts one pod, or says why it stays where it is. It returns true when it has asked for the eviction. The
+// errors are those of evictIf.
 func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refusedPod) (bool, error) {
 	why, err := c.whyStays(ctx, r.pod)
-	if err != nil {
+	if err != nil && ctx.Err() != nil {
+		return false, errNoAnswer
+	} else if err != nil {
 		return false, err
 	}
 	if why != "" {
@@ -152,14 +154,11 @@ func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refu
 	}
 	// Only in the version in which it was refused: ECI goes on trying, and may have created it meanwhile.
 	evicted, err := c.evictIf(ctx, r.pod, metav1.Preconditions{UID: &r.pod.UID, ResourceVersion: &r.pod.ResourceVersion})
-	if errors.Is(err, errHeldBack) {
-		return false, nil
-	}
 	if err != nil || !evicted {
-		return false, err
+		return true, err
 	}
 	if owner := metav1.GetControllerOf(r.pod); owner != nil {
-		c.moves.note(owner.UID, r.pod.UID, c.options.Clock.Now())
+		c.memory.moves.note(owner.UID, r.pod.UID, c.options.Clock.Now())
 	}
 	metrics.RefusedByECI(vn.Name, r.reason, metrics.ActionMoved)
 	c.options.Recorder.Eventf(r.pod, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodMoved, "Evicting",
@@ -177,15 +176,9 @@ func wasUnknown(vn *v1alpha1.VirtualNode, r *refusedPod) bool {
 
 // tellOnce says of a pod that it stays where it is. ECI goes on trying, unless the pod says otherwise.
 func (c *Controller) tellOnce(vn *v1alpha1.VirtualNode, r *refusedPod, why string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.told[r.pod.UID] {
+	if !c.memory.tell(r.pod.UID) {
 		return
 	}
-	if len(c.told) >= mostTold {
-		clear(c.told)
-	}
-	c.told[r.pod.UID] = true
 	metrics.RefusedByECI(vn.Name, r.reason, metrics.ActionStays)
 	c.options.Recorder.Eventf(r.pod, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodStays, "Waiting",
 		"ECI refuses the pod in %s (%s); it stays there, because %s", vn.Spec.Zone, r.reason, why)

@@ -108,17 +108,17 @@ func TestJobsDoNotFailByBeingMoved(t *testing.T) {
 	}
 }
 
-// TestMovesAreBounded checks that the heartbeat of a Node does not wait for very many evictions.
+// TestMovesAreBounded checks that the other work for a Node does not wait for very many evictions.
 func TestMovesAreBounded(t *testing.T) {
 	var objects []client.Object
-	for i := range mostMoves + 1 {
+	for i := range maxEvictions + 1 {
 		objects = append(objects, refused(fmt.Sprintf("p-%d", i), "ReplicaSet", "apps/v1"))
 	}
 	s := newScene(t, objects...)
-	if more := s.moveAll(soldOut(0), s.pods()); !more || len(s.evicted) != mostMoves {
+	if more := s.moveAll(soldOut(0), s.pods()); !more || len(s.evicted) != maxEvictions {
 		t.Errorf("evicted %d, more = %v", len(s.evicted), more)
 	}
-	if more := s.moveAll(soldOut(0), s.pods()); more || len(s.evicted) != mostMoves+1 {
+	if more := s.moveAll(soldOut(0), s.pods()); more || len(s.evicted) != maxEvictions+1 {
 		t.Errorf("then evicted %d, more = %v", len(s.evicted), more)
 	}
 }

@@ -6,15 +6,18 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	testingclock "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -36,24 +39,63 @@ type scene struct {
 	clock *testingclock.FakePassiveClock
 	// evicted are the names of the pods that were evicted.
 	evicted []string
+	// fails, if set, is called before each write: "update", "patch", "patch status" or "evict". An error is the API
+	// server's answer.
+	fails func(ctx context.Context, verb string, obj client.Object) error
 }
 
 func newScene(t *testing.T, objects ...client.Object) *scene {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, batchv1.AddToScheme, policyv1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme, batchv1.AddToScheme, policyv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s := &scene{T: t, clock: testingclock.NewFakePassiveClock(in(0))}
 	s.api = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithIndex(&corev1.Pod{}, podindex.Field, podindex.NodeOf).
-		WithInterceptorFuncs(interceptor.Funcs{SubResourceCreate: s.evict}).Build()
+		WithStatusSubresource(&v1alpha1.VirtualNode{}).WithInterceptorFuncs(s.writes()).Build()
 	s.ctrl = New(s.api, s.api, Options{
 		Readings: &account.Readings{}, RefreshInterval: 10 * time.Second, StockInterval: 30 * time.Second, MaxAge: time.Minute,
 		SchedulerName: wrappers.SchedulerName, Recorder: events.NewFakeRecorder(1000), Clock: s.clock,
 	})
 	return s
+}
+
+// writes lets writes fail, and evictions be.
+func (s *scene) writes() interceptor.Funcs {
+	check := func(ctx context.Context, verb string, obj client.Object) error {
+		if s.fails == nil {
+			return nil
+		}
+		return s.fails(ctx, verb, obj)
+	}
+	return interceptor.Funcs{
+		Update: func(ctx context.Context, c client.WithWatch, obj client.Object, options ...client.UpdateOption) error {
+			if err := check(ctx, "update", obj); err != nil {
+				return err
+			}
+			return c.Update(ctx, obj, options...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, options ...client.PatchOption) error {
+			if err := check(ctx, "patch", obj); err != nil {
+				return err
+			}
+			return c.Patch(ctx, obj, patch, options...)
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			if err := check(ctx, "patch "+sub, obj); err != nil {
+				return err
+			}
+			return c.SubResource(sub).Patch(ctx, obj, patch, options...)
+		},
+		SubResourceCreate: func(ctx context.Context, c client.Client, name string, obj, sub client.Object, options ...client.SubResourceCreateOption) error {
+			if err := check(ctx, "evict", obj); err != nil {
+				return err
+			}
+			return s.evict(ctx, c, name, obj, sub, options...)
+		},
+	}
 }
 
 // evict plays the eviction API, which holds to the preconditions.
@@ -68,6 +110,41 @@ func (s *scene) evict(ctx context.Context, _ client.Client, _ string, obj, sub c
 	}
 	s.evicted = append(s.evicted, pod.Name)
 	return s.api.Delete(ctx, pod)
+}
+
+// managed returns a VirtualNode whose capacity is known at a time, and the Node that it owns.
+func managed(zone string, now time.Time) (*v1alpha1.VirtualNode, *corev1.Node) {
+	vn := wrappers.MakeZone(zone).Offers("cpu", "10").Fresh(now).Obj()
+	vn.Finalizers = []string{v1alpha1.Finalizer}
+	vn.Status.FreshUntil = &metav1.Time{Time: now.Add(time.Hour)}
+	vn.Status.Account = vn.Account()
+	setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, "the capacity is known")
+	return vn, newNode(vn)
+}
+
+// reconcile reconciles a VirtualNode as it is now.
+func (s *scene) reconcile(zone string) (ctrl.Result, error) {
+	s.Helper()
+	return s.ctrl.Reconcile(s.Context(), s.virtualNode(zone))
+}
+
+func (s *scene) virtualNode(zone string) *v1alpha1.VirtualNode {
+	s.Helper()
+	vn := &v1alpha1.VirtualNode{}
+	if err := s.api.Get(s.Context(), client.ObjectKey{Name: zone}, vn); err != nil {
+		s.Fatal(err)
+	}
+	return vn
+}
+
+// ready returns the condition Ready as "Status Reason".
+func (s *scene) ready(zone string) string {
+	s.Helper()
+	c := meta.FindStatusCondition(s.virtualNode(zone).Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil {
+		return ""
+	}
+	return string(c.Status) + " " + c.Reason
 }
 
 // pods returns the pods on the node as the controller sees them.

@@ -64,7 +64,7 @@ func (n *Node) Check(c *Candidate, held *Held, now time.Time) Verdict {
 	if why := n.soldOut(c, held, now); why != "" {
 		return Verdict{Why: why, SoldOut: true}
 	}
-	return n.fit(c, held)
+	return n.fit(c, held, now)
 }
 
 // soldOut tells why ECI has none of the pod's specifications; empty when it may have one. When the time of a stock-out is over one pod may try again,
@@ -107,7 +107,7 @@ func (n *Node) isClosed(name string, held *Held, now time.Time) bool {
 }
 
 // fit tells whether the pod fits beside what the others hold.
-func (n *Node) fit(c *Candidate, held *Held) Verdict {
+func (n *Node) fit(c *Candidate, held *Held, now time.Time) Verdict {
 	after, most := held.Node.Plus(c.Amount()), &n.capacity
 	full := func(bound string) Verdict {
 		return Verdict{Why: fmt.Sprintf("%s: %s leaves no room for %s", n.Zone, bound, c.specs[0]), Full: true}
@@ -116,7 +116,7 @@ func (n *Node) fit(c *Candidate, held *Held) Verdict {
 		return full("the vCPU quota of " + n.Region)
 	}
 	// Before the vCPUs of the node, which a limit on money bounds, too, but less exactly.
-	if verdict := n.afford(c, held); verdict.Why != "" {
+	if verdict := n.afford(c, held, now); verdict.Why != "" {
 		return verdict
 	}
 	switch {
@@ -132,14 +132,19 @@ func (n *Node) fit(c *Candidate, held *Held) Verdict {
 	return Verdict{}
 }
 
-// afford tells whether the pod can be paid for beside the others.
-func (n *Node) afford(c *Candidate, held *Held) Verdict {
+// afford tells whether the pod can be paid for beside the others, by prices that are not too old.
+func (n *Node) afford(c *Candidate, held *Held, now time.Time) Verdict {
 	if n.maxSpend == 0 {
 		return Verdict{}
 	}
 	unknown := Verdict{Why: fmt.Sprintf("%s: the price of %s is not known, and spec.maxSpendPerHour is set", n.Zone, c.specs[0])}
 	total, known := n.rates.Dearest(c.bill)
 	if !n.rated || !known {
+		return unknown
+	}
+	if !n.isPriced(now) {
+		unknown.Why = fmt.Sprintf("%s: the price of %s has not been read for a while, and spec.maxSpendPerHour is set",
+			n.Zone, c.specs[0])
 		return unknown
 	}
 	for name, bills := range held.Bills {

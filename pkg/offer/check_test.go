@@ -32,7 +32,7 @@ func zone(edit func(*v1alpha1.VirtualNode)) *v1alpha1.VirtualNode {
 	}
 	vn.Status.QuotaCPU = resource.NewQuantity(100, resource.DecimalSI)
 	vn.Status.LastRefreshTime, vn.Status.FreshUntil = ptrTo(in(0)), ptrTo(in(60))
-	vn.Status.Price = &v1alpha1.Price{Currency: "CNY", CPUPerHour: "0.18", MemoryPerHour: "0.036"}
+	vn.Status.Price = &v1alpha1.Price{ReadTime: ptrTo(in(0)), Currency: "CNY", CPUPerHour: "0.18", MemoryPerHour: "0.036"}
 	if edit != nil {
 		edit(vn)
 	}
@@ -230,6 +230,26 @@ func TestCheck(t *testing.T) {
 			},
 			want: offer.Verdict{Why: "cn-beijing-j: the price of 2-4Gi is not known, and spec.maxSpendPerHour is set"},
 		},
+		"a limit on money and a price that was read within a day": {
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Spec.MaxSpendPerHour, vn.Status.Price.ReadTime = ptrTo(quantity.MustParse("1")), ptrTo(in(1-24*3600))
+			},
+		},
+		"a limit on money and a price that was read a day ago": {
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Spec.MaxSpendPerHour, vn.Status.Price.ReadTime = ptrTo(quantity.MustParse("1")), ptrTo(in(-24*3600))
+			},
+			want: offer.Verdict{Why: "cn-beijing-j: the price of 2-4Gi has not been read for a while, and spec.maxSpendPerHour is set"},
+		},
+		"a limit on money and a price without an age": {
+			edit: func(vn *v1alpha1.VirtualNode) {
+				vn.Spec.MaxSpendPerHour, vn.Status.Price.ReadTime = ptrTo(quantity.MustParse("1")), nil
+			},
+			want: offer.Verdict{Why: "cn-beijing-j: the price of 2-4Gi has not been read for a while, and spec.maxSpendPerHour is set"},
+		},
+		"an old price without a limit on money": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.Price.ReadTime = nil },
+		},
 		"a limit on money and an instance type without a price": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("100")) },
 			held: offer.Held{Bills: bills(t, "ecs.c6.large")},
@@ -351,25 +371,31 @@ func TestBetterThan(t *testing.T) {
 		}
 	}
 	stale := func(vn *v1alpha1.VirtualNode) { vn.Status.FreshUntil = ptrTo(in(-1)) }
+	oldPrice := func(vn *v1alpha1.VirtualNode) {
+		spend("1", "1")(vn)
+		vn.Status.Price.ReadTime = ptrTo(in(-24 * 3600))
+	}
 	cases := map[string]struct {
 		before, after func(*v1alpha1.VirtualNode)
 		want          bool
 	}{
-		"the same":                  {},
-		"refreshed":                 {after: func(vn *v1alpha1.VirtualNode) { vn.Status.FreshUntil = ptrTo(in(70)) }},
-		"fresh again":               {before: stale, want: true},
-		"more cpu":                  {after: func(vn *v1alpha1.VirtualNode) { vn.Status.Capacity["cpu"] = resource.MustParse("10001m") }, want: true},
-		"less cpu":                  {after: func(vn *v1alpha1.VirtualNode) { vn.Status.Capacity["cpu"] = resource.MustParse("9") }},
-		"more addresses":            {after: func(vn *v1alpha1.VirtualNode) { vn.Status.Capacity["pods"] = resource.MustParse("41") }, want: true},
-		"more quota":                {after: func(vn *v1alpha1.VirtualNode) { vn.Status.QuotaCPU = resource.NewQuantity(101, resource.DecimalSI) }, want: true},
-		"in stock again":            {before: sold(10), want: true},
-		"sold out":                  {after: sold(10)},
-		"sold out for longer":       {before: sold(10), after: sold(20)},
-		"sold out for less":         {before: sold(20), after: sold(10), want: true},
-		"a price without a limit":   {before: func(vn *v1alpha1.VirtualNode) { vn.Status.Price.CPUPerHour = "1" }},
-		"a price that a limit uses": {before: spend("1", "1"), after: spend("1", "0.5"), want: true},
-		"a dearer price":            {before: spend("1", "0.5"), after: spend("1", "1")},
-		"a higher limit":            {before: spend("1", "1"), after: spend("2", "1"), want: true},
+		"the same":                   {},
+		"refreshed":                  {after: func(vn *v1alpha1.VirtualNode) { vn.Status.FreshUntil = ptrTo(in(70)) }},
+		"fresh again":                {before: stale, want: true},
+		"more cpu":                   {after: func(vn *v1alpha1.VirtualNode) { vn.Status.Capacity["cpu"] = resource.MustParse("10001m") }, want: true},
+		"less cpu":                   {after: func(vn *v1alpha1.VirtualNode) { vn.Status.Capacity["cpu"] = resource.MustParse("9") }},
+		"more addresses":             {after: func(vn *v1alpha1.VirtualNode) { vn.Status.Capacity["pods"] = resource.MustParse("41") }, want: true},
+		"more quota":                 {after: func(vn *v1alpha1.VirtualNode) { vn.Status.QuotaCPU = resource.NewQuantity(101, resource.DecimalSI) }, want: true},
+		"in stock again":             {before: sold(10), want: true},
+		"sold out":                   {after: sold(10)},
+		"sold out for longer":        {before: sold(10), after: sold(20)},
+		"sold out for less":          {before: sold(20), after: sold(10), want: true},
+		"a price without a limit":    {before: func(vn *v1alpha1.VirtualNode) { vn.Status.Price.CPUPerHour = "1" }},
+		"a price that a limit uses":  {before: spend("1", "1"), after: spend("1", "0.5"), want: true},
+		"a dearer price":             {before: spend("1", "0.5"), after: spend("1", "1")},
+		"a price that is read again": {before: oldPrice, after: spend("1", "1"), want: true},
+		"a price that is too old":    {before: spend("1", "1"), after: oldPrice},
+		"a higher limit":             {before: spend("1", "1"), after: spend("2", "1"), want: true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

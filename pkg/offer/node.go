@@ -22,6 +22,10 @@ import (
 const (
 	// AnySpec names a stock-out of every specification.
 	AnySpec = "*"
+	// MaxPriceAge is how old a price may become before it decides nothing under a limit on spending. Prices are read
+	// once an hour and seldom change: a day lets an outage of ECI's prices for a night stop nothing, and bounds for how
+	// long money is counted by a price that is wrong.
+	MaxPriceAge = 24 * time.Hour
 	// Unbounded is an amount that nothing bounds.
 	Unbounded int64 = math.MaxInt64
 
@@ -53,9 +57,11 @@ type Node struct {
 	quotaMilliCPU int64
 	quotaAt       time.Time
 	// maxSpend is the most that the pods may cost in an hour; 0 is no limit.
-	maxSpend   ecispec.Pico
-	rates      ecispec.Rates
-	rated      bool
+	maxSpend ecispec.Pico
+	rates    ecispec.Rates
+	rated    bool
+	// pricedAt is when the rates were read; zero when that is not known.
+	pricedAt   time.Time
 	freshUntil time.Time
 	stockOuts  map[string]stockOut
 	lowStock   map[string]bool
@@ -171,6 +177,9 @@ func (n *Node) setPrice(vn *v1alpha1.VirtualNode) {
 		return
 	}
 	n.rated = true
+	if price.ReadTime != nil {
+		n.pricedAt = price.ReadTime.Time
+	}
 	n.rates = ecispec.Rates{CPUSecond: cpu, GiBSecond: memory, InstanceTypes: map[string]ecispec.Pico{}}
 	for i := range price.InstanceTypes {
 		if rate, err := perSecond(price.InstanceTypes[i].PerHour); err == nil {
@@ -178,6 +187,9 @@ func (n *Node) setPrice(vn *v1alpha1.VirtualNode) {
 		}
 	}
 }
+
+// isPriced tells whether the prices are new enough to decide by.
+func (n *Node) isPriced(now time.Time) bool { return n.rated && now.Sub(n.pricedAt) < MaxPriceAge }
 
 // Decimal writes a quantity as a decimal number, without changing it.
 func Decimal(quantity resource.Quantity) string { return quantity.AsDec().String() }
@@ -191,9 +203,9 @@ func perSecond(perHour string) (ecispec.Pico, error) {
 }
 
 // Quota returns what the pods on all nodes of the account may hold together, in thousandths of a vCPU, and when it was read. It is not known when the status
-// may speak of another account.
+// may speak of another account, or has dropped that of another one.
 func (n *Node) Quota() (milliCPU int64, at time.Time, known bool) {
-	return n.quotaMilliCPU, n.quotaAt, !n.unobserved && !n.quotaAt.IsZero()
+	return n.quotaMilliCPU, n.quotaAt, !n.unobserved && !n.quotaAt.IsZero() && n.quotaMilliCPU != Unbounded
 }
 
 // FreshUntil returns until when pods are placed by what is known; zero when nothing is.
@@ -219,7 +231,7 @@ func (n *Node) BetterThan(before *Node, now time.Time) bool {
 	if a.MilliCPU > b.MilliCPU || a.Memory > b.Memory || a.Pods > b.Pods || a.GPUs > b.GPUs || n.quotaMilliCPU > before.quotaMilliCPU {
 		return true
 	}
-	return n.maxSpend != before.maxSpend || n.rated && !before.rated || n.cheaperThan(before) || n.reopened(before)
+	return n.maxSpend != before.maxSpend || n.isPriced(now) && !before.isPriced(now) || n.cheaperThan(before) || n.reopened(before)
 }
 
 // isOpen tells whether the node takes pods at all.

@@ -187,7 +187,11 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 		}
 		w.Settles(map[string]int{"ecs": 1, "": 2})
 		w.WaitsWith(w.Create(pod()), "unit 1 (eci): cn-beijing-j: spec.maxSpendPerHour leaves no room for 2-4Gi")
-		Expect(vnStatus(vn).Price).To(Equal(&eciv1alpha1.Price{Currency: "CNY", CPUPerHour: "0.1764", MemoryPerHour: "0.022068"}))
+		price := vnStatus(vn).Price
+		Expect(price.ReadTime.Time).To(BeTemporally("~", time.Now(), time.Minute))
+		Expect(price).To(Equal(&eciv1alpha1.Price{
+			ReadTime: price.ReadTime, Currency: "CNY", CPUPerHour: "0.1764", MemoryPerHour: "0.022068",
+		}))
 	})
 
 	It("is not passed by several policies together, whatever they write on their pods", func() {

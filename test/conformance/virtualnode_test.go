@@ -3,11 +3,14 @@ package conformance
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -300,6 +303,28 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		}).Should(Succeed())
 	})
 
+	It("renews the Lease of its Node while a policy of the cluster rejects the Node's status", func(ctx SpecContext) {
+		vn := createVirtualNode(newVirtualNode("j"))
+		Eventually(ready(vn)).Should(Equal("True NodeReady"))
+		rejectNodeStatus(ctx)
+		Eventually(func() string {
+			// A quota that moves, so that there is something to write until the policy is in force.
+			script(fmt.Sprintf(`{"regions":{"cn-beijing":{"maxCPU":%d}}}`, 20+time.Now().UnixNano()%1000))
+			return ready(vn)()
+		}).WithPolling(time.Second).Should(Equal("False NodeFailed"))
+		_, message := condition(vn, eciv1alpha1.ConditionReady)
+		Expect(message).To(ContainSubstring("no status, please"))
+		renewals := func() time.Time {
+			lease := &coordinationv1.Lease{}
+			Expect(harness.API.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: nodeName}, lease)).To(Succeed())
+			return lease.Spec.RenewTime.Time
+		}
+		for range 2 {
+			Eventually(renewals).Should(BeTemporally(">", renewals()))
+		}
+		Expect(ready(vn)()).To(Equal("False NodeFailed"))
+	})
+
 	It("is deleted with its Node and Lease, after its pods were evicted", func(ctx SpecContext) {
 		vn := createVirtualNode(newVirtualNode("j"))
 		Eventually(ready(vn)).Should(Equal("True NodeReady"))
@@ -343,6 +368,34 @@ var _ = Describe("VirtualNode", Ordered, func() {
 		Expect(apierrors.IsNotFound(harness.API.Get(ctx, key, &coordinationv1.Lease{}))).To(BeTrue())
 	})
 })
+
+// rejectNodeStatus lets the API server reject each write of the status of the Node until the test ends.
+func rejectNodeStatus(ctx SpecContext) {
+	GinkgoHelper()
+	policy := &admissionv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "no-node-status"},
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+				ResourceNames: []string{nodeName},
+				RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Update},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"nodes/status"}},
+				},
+			}}},
+			Validations: []admissionv1.Validation{{Expression: "false", Message: "no status, please"}},
+		},
+	}
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: policy.Name},
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: policy.Name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		},
+	}
+	for _, object := range []client.Object{policy, binding} {
+		Expect(harness.API.Create(ctx, object)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(harness.API.Delete(ctx, object)).To(Succeed()) })
+	}
+}
 
 func setSecret(secret *corev1.Secret, data map[string][]byte) {
 	GinkgoHelper()

@@ -72,8 +72,8 @@ func (z *Zone) Fresh(at time.Time) *Zone {
 	return z
 }
 
-// Price sets the published prices, an hour.
+// Price sets the published prices, an hour, as read together with the capacity: Fresh goes before it.
 func (z *Zone) Price(cpu, memory string) *Zone {
-	z.Status.Price = &eciv1alpha1.Price{Currency: "CNY", CPUPerHour: cpu, MemoryPerHour: memory}
+	z.Status.Price = &eciv1alpha1.Price{ReadTime: z.Status.LastRefreshTime, Currency: "CNY", CPUPerHour: cpu, MemoryPerHour: memory}
 	return z
 }

@@ -9,7 +9,9 @@ const (
 	ReasonNodeReady = "NodeReady"
 	// ReasonNodeNameTaken is the reason of Ready=False when another VirtualNode, or a Node that Spillway did not create, has the node's name.
 	ReasonNodeNameTaken = "NodeNameTaken"
-	// ReasonNodeFailed is the reason of Ready=False when the Node or its Lease cannot be written. The message is the API server's.
+	// ReasonNodeFailed is the reason of Ready=False when the Node or its Lease cannot be written. The message is the
+	// API server's. An error that may pass, such as a conflict or a timeout, is retried for half a minute before it is
+	// told.
 	ReasonNodeFailed = "NodeFailed"
 	// ReasonCapacityUnknown is the reason of Ready=False when the capacity was not read for so long that the node is closed to new pods.
 	ReasonCapacityUnknown = "CapacityUnknown"
@@ -45,7 +47,8 @@ const (
 	ReasonZoneUnknown = "ZoneUnknown"
 	// ReasonVSwitchUnusable is the reason of CapacityKnown=False when a vSwitch does not exist in the region, is in another zone, or is another VirtualNode's.
 	ReasonVSwitchUnusable = "VSwitchUnusable"
-	// ReasonPriceUnknown is the reason of CapacityKnown=False when spec.maxSpendPerHour is set and ECI has not told its prices.
+	// ReasonPriceUnknown is the reason of CapacityKnown=False when spec.maxSpendPerHour is set and ECI has not told its
+	// prices, or not for a day.
 	ReasonPriceUnknown = "PriceUnknown"
 	// ReasonThrottled is the reason of CapacityKnown=False when ECI asks to be called less often.
 	ReasonThrottled = "Throttled"

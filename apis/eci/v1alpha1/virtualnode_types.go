@@ -153,7 +153,8 @@ type VirtualNodeStatus struct {
 	// +optional
 	FreshUntil *metav1.Time `json:"freshUntil,omitempty"`
 
-	// price is what ECI asks in the zone. It is read once an hour.
+	// price is what ECI asks in the zone. It is read once an hour. With spec.maxSpendPerHour, no pod is placed by a
+	// price that was read more than a day ago.
 	// +optional
 	Price *Price `json:"price,omitempty"`
 
@@ -180,6 +181,9 @@ type VirtualNodeStatus struct {
 
 // Price is what ECI asks in a zone. Amounts are decimal numbers of the currency.
 type Price struct {
+	// readTime is when the price was read from ECI. A price without it is taken for too old.
+	// +optional
+	ReadTime *metav1.Time `json:"readTime,omitempty"`
 	// currency is that of the account, such as CNY or USD.
 	// +required
 	Currency string `json:"currency"`
