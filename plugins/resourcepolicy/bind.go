@@ -126,9 +126,14 @@ func newBinding(s *cycleState, pod *corev1.Pod, nodeName string) *corev1.Binding
 	if hasUserCost {
 		annotations[v1alpha1.AnnotationUserDeletionCost] = userCost
 	}
+	labels := s.unit.LabelsFor(pod.Labels)
+	// The pod of a template that was copied from another pod may bring that one's note.
+	if _, brought := pod.Annotations[v1alpha1.AnnotationPodLabels]; brought || placement.ReplacedLabels(pod.Labels, labels) != "" {
+		annotations[v1alpha1.AnnotationPodLabels] = placement.ReplacedLabels(pod.Labels, labels)
+	}
 	return &corev1.Binding{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, Annotations: annotations, Labels: s.unit.LabelsFor(pod.Labels),
+			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, Annotations: annotations, Labels: labels,
 		},
 		Target: corev1.ObjectReference{Kind: "Node", Name: nodeName},
 	}
