@@ -26,7 +26,8 @@ import (
 const (
 	// Name is the name of the controller.
 	Name = "account"
-	// workers is how many sets of credentials are used at once, so that an endpoint that does not answer delays no others.
+	// workers is how many sets of credentials are used at once, so that an endpoint that does not answer delays no
+	// others.
 	workers = 4
 	// leastPatience is how long a refresh may take at least, however short the interval is.
 	leastPatience = 5 * time.Second
@@ -42,7 +43,8 @@ type Options struct {
 	Endpoint string
 	// TokenFile is the token of the controller's ServiceAccount for RRSA.
 	TokenFile string
-	// STSEndpoint, when set, replaces the endpoint of STS, which gives the sessions of roles and tells whose credentials are.
+	// STSEndpoint, when set, replaces the endpoint of STS, which gives the sessions of roles and tells whose
+	// credentials are.
 	STSEndpoint string
 	// SchedulerName is the schedulerName of the pods whose specifications the stock is asked of.
 	SchedulerName string
@@ -88,7 +90,8 @@ func New(c client.Client, reader client.Reader, options Options) *Controller {
 		options.NewClient = eci.New
 	}
 	return &Controller{
-		client: c, reader: reader, options: options, readings: &Readings{}, changed: make(chan event.GenericEvent, maxBacklog),
+		client: c, reader: reader, options: options,
+		readings: &Readings{}, changed: make(chan event.GenericEvent, maxBacklog),
 		memories: map[string]*memory{}, limits: map[inRegion]*eci.Limiter{},
 	}
 }
@@ -190,7 +193,8 @@ func (c *Controller) forget(key string) {
 	delete(c.memories, key)
 }
 
-// limitsOf returns the limits that all clients of an account in a region share: those that are given for the first of them.
+// limitsOf returns the limits that all clients of an account in a region share: those that are given for the first of
+// them.
 func (c *Controller) limitsOf(of inRegion, first *eci.Limiter) *eci.Limiter {
 	c.mu.Lock()
 	defer c.mu.Unlock()

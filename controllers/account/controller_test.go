@@ -41,7 +41,8 @@ type cloud struct {
 	// onUsage is called when the usage is asked for.
 	onUsage func()
 	err     error
-	// accounts are the IDs of accounts by access key ID; the others are wrappers.AccountID. keyID is the access key ID of the newest client.
+	// accounts are the IDs of accounts by access key ID; the others are wrappers.AccountID. keyID is the access key ID
+	// of the newest client.
 	accounts map[string]string
 	keyID    string
 	// limits are those that clients share.

@@ -36,8 +36,8 @@ type session struct {
 	accountID string
 }
 
-// connect returns the client of the credentials, a new one when they have changed, once it is known whose they are: until then it could not be told what
-// else draws on the quota that the client would read.
+// connect returns the client of the credentials, a new one when they have changed, once it is known whose they are:
+// until then it could not be told what else draws on the quota that the client would read.
 func (c *Controller) connect(ctx context.Context, m *memory, vn *v1alpha1.VirtualNode) (eci.Client, error) {
 	credentials, err := c.credentials(ctx, vn)
 	if err != nil {
@@ -49,8 +49,8 @@ func (c *Controller) connect(ctx context.Context, m *memory, vn *v1alpha1.Virtua
 			s.limits = eci.NewLimiter()
 		}
 		made, err := c.options.NewClient(eci.Config{
-			Credentials: credentials, Region: vn.Spec.Region, Endpoint: c.options.Endpoint, STSEndpoint: c.options.STSEndpoint, Limits: s.limits,
-			Observe: metrics.Called,
+			Credentials: credentials, Region: vn.Spec.Region, Endpoint: c.options.Endpoint,
+			STSEndpoint: c.options.STSEndpoint, Limits: s.limits, Observe: metrics.Called,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("creating a client for ECI: %w", err)

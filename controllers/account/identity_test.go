@@ -58,7 +58,8 @@ func TestIdentity_AskedOncePerCredentials(t *testing.T) {
 	asked(false, "2")
 }
 
-// TestIdentity_Unknown checks that nothing is read for credentials of which it is not known whose they are, and that what was read before stays for a while.
+// TestIdentity_Unknown checks that nothing is read for credentials of which it is not known whose they are, and that
+// what was read before stays for a while.
 func TestIdentity_Unknown(t *testing.T) {
 	s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
 	down := &eci.Error{Class: eci.ClassNetwork, Message: "no answer"}
@@ -75,12 +76,14 @@ func TestIdentity_Unknown(t *testing.T) {
 		t.Errorf("it is asked again: %v", reading.Failure)
 	}
 	s.replaceKey("renewed")
-	if reading, _ := s.refresh(10 * time.Second); !errors.Is(reading.Failure, down) || reading.Usage != before.Usage || reading.AccountID != wrappers.AccountID {
+	reading, _ = s.refresh(10 * time.Second)
+	if !errors.Is(reading.Failure, down) || reading.Usage != before.Usage || reading.AccountID != wrappers.AccountID {
 		t.Errorf("with other credentials: %+v", reading)
 	}
 }
 
-// TestIdentity_AnotherAccount checks that nothing of an account is taken for another's when a Secret gets the key of that.
+// TestIdentity_AnotherAccount checks that nothing of an account is taken for another's when a Secret gets the key of
+// that.
 func TestIdentity_AnotherAccount(t *testing.T) {
 	s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
 	s.cloud.accounts = map[string]string{"second": "2"}
@@ -100,7 +103,8 @@ func TestIdentity_AnotherAccount(t *testing.T) {
 	}
 }
 
-// TestIdentity_LimitsOfTheAccount checks that the clients of one account in a region share their limits, and that others do not.
+// TestIdentity_LimitsOfTheAccount checks that the clients of one account in a region share their limits, and that
+// others do not.
 func TestIdentity_LimitsOfTheAccount(t *testing.T) {
 	zones := []*v1alpha1.VirtualNode{
 		wrappers.MakeZone("cn-beijing-j").Obj(), wrappers.MakeZone("cn-beijing-k").Secret("same").Obj(), wrappers.MakeZone("cn-beijing-l").Secret("other").Obj(),
@@ -127,7 +131,8 @@ func TestIdentity_LimitsOfTheAccount(t *testing.T) {
 	}
 }
 
-// TestRoles_EachForItsOwn checks that each role is used for its own VirtualNode, so that one that does not work borrows no other's capacity.
+// TestRoles_EachForItsOwn checks that each role is used for its own VirtualNode, so that one that does not work borrows
+// no other's capacity.
 func TestRoles_EachForItsOwn(t *testing.T) {
 	zone := func(name, role string) *v1alpha1.VirtualNode {
 		z := wrappers.MakeZone(name)

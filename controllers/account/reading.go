@@ -1,6 +1,7 @@
-// Package account asks ECI, with each set of credentials in each region, what it would accept: the quota, the container groups that use it, the free
-// addresses of vSwitches, the stock and the prices; and STS to which account the credentials belong. It asks in the background, by what the VirtualNodes
-// need, and keeps the newest answers for the controller of VirtualNodes.
+// Package account asks ECI, with each set of credentials in each region, what it would accept: the quota, the container
+// groups that use it, the free addresses of vSwitches, the stock and the prices; and STS to which account the
+// credentials belong. It asks in the background, by what the VirtualNodes need, and keeps the newest answers for the
+// controller of VirtualNodes.
 //
 //   - controller.go: when ECI is asked.
 //   - reading.go: the answers.
@@ -73,7 +74,8 @@ type Prices struct {
 	Rates    ecispec.Rates
 }
 
-// Readings are the newest readings by VirtualNode.CredentialsKey. The zero value is empty. It is safe for concurrent use.
+// Readings are the newest readings by VirtualNode.CredentialsKey. The zero value is empty. It is safe for concurrent
+// use.
 type Readings struct {
 	mu    sync.Mutex
 	byKey map[string]*Reading

@@ -2,8 +2,9 @@
 // of pods that were there before their policy or were placed by another scheduler, after edits of policies, nodes and costs, and when a policy goes. What
 // the scheduler placed carries its cost from the start.
 //
-// It also writes the podLabels of a unit, once, on pods that the scheduler placed there without them: API servers before 1.35, and those with
-// PodTopologyLabelsAdmission switched off, do not copy the labels of a Binding (R9), and an edit of the policy may have added some.
+// It also writes the podLabels of a unit, once, on pods that the scheduler placed there without them: API servers
+// before 1.35, and those with PodTopologyLabelsAdmission switched off, do not copy the labels of a Binding (R9), and an
+// edit of the policy may have added some.
 //
 //   - controller.go: one reconciliation of a pod, with at most one patch.
 //   - cost.go: the annotations that a pod should have (pure).
@@ -47,7 +48,8 @@ const (
 	patchesPerSecond = 100
 	// workers is how many patches are on their way at once.
 	workers = 4
-	// rememberedPods is of how many pods it is remembered which labels they had. Of one that is forgotten, a label that somebody removed is written once more.
+	// rememberedPods is of how many pods it is remembered which labels they had. Of one that is forgotten, a label that
+	// somebody removed is written once more.
 	rememberedPods = 100_000
 )
 
@@ -72,7 +74,10 @@ var _ reconcile.ObjectReconciler[*corev1.Pod] = &Controller{}
 
 // New returns the controller.
 func New(c client.Client, options Options) *Controller {
-	return &Controller{client: c, options: options, limiter: flowcontrol.NewTokenBucketRateLimiter(patchesPerSecond, patchesPerSecond), seen: lru.New(rememberedPods)}
+	return &Controller{
+		client: c, options: options, seen: lru.New(rememberedPods),
+		limiter: flowcontrol.NewTokenBucketRateLimiter(patchesPerSecond, patchesPerSecond),
+	}
 }
 
 // Register adds the controller to the manager, which must have the index of podindex.

@@ -16,12 +16,16 @@ type lookup struct {
 	unit     *placement.Unit
 }
 
-// dueLabels returns the labels of the unit that a pod has still to get, and the note to write with them. Only pods that the scheduler placed in this unit by
-// this policy get them, and, as at their placement, only labels that neither give the pod to another policy nor take it from its owner.
+// dueLabels returns the labels of the unit that a pod has still to get, and the note to write with them. Only pods that
+// the scheduler placed in this unit by this policy get them, and, as at their placement, only labels that neither give
+// the pod to another policy nor take it from its owner.
 //
-// Labels belong to whoever changes them after the placement, such as an operator that keeps the role of the pod in one. A key that was on the pod once, or
-// that was written once, is not written again: what was seen is remembered until the controller ends, what was written is noted on the pod.
-func (c *Controller) dueLabels(ctx context.Context, pod *corev1.Pod, in lookup) (due map[string]string, note string, err error) {
+// Labels belong to whoever changes them after the placement, such as an operator that keeps the role of the pod in one.
+// A key that was on the pod once, or that was written once, is not written again: what was seen is remembered until the
+// controller ends, what was written is noted on the pod.
+func (c *Controller) dueLabels(
+	ctx context.Context, pod *corev1.Pod, in lookup,
+) (due map[string]string, note string, err error) {
 	if pod.Annotations[v1alpha1.AnnotationPolicy] != in.policy.Name || pod.Annotations[v1alpha1.AnnotationUnit] != in.unit.ID {
 		return nil, "", nil
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
-// TestLabels_OfAnOperator checks that a label of the unit is not fought for: neither when its value is changed nor when it is removed.
+// TestLabels_OfAnOperator checks that a label of the unit is not fought for: neither when its value is changed nor when
+// it is removed.
 func TestLabels_OfAnOperator(t *testing.T) {
 	for name, arrived := range map[string]bool{"the Binding's labels arrive": true, "they do not": false} {
 		t.Run(name, func(t *testing.T) {

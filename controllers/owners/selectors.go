@@ -32,8 +32,8 @@ type Selectors struct {
 	known  *cache.LRUExpireCache
 }
 
-// named is all that an owner reference says. Whoever creates a pod writes its owner references: a wrong one must not decide for the pods of others, so
-// that the UID alone would not do as a key.
+// named is all that an owner reference says. Whoever creates a pod writes its owner references: a wrong one must not
+// decide for the pods of others, so that the UID alone would not do as a key.
 type named struct {
 	kind owner.Kind
 	name types.NamespacedName
@@ -66,7 +66,9 @@ func (s *Selectors) Loses(ctx context.Context, pod *corev1.Pod, written map[stri
 }
 
 // selector returns what the owner selects, or nil when the owner is of another kind or gone.
-func (s *Selectors) selector(ctx context.Context, namespace string, ref *metav1.OwnerReference) (labels.Selector, error) {
+func (s *Selectors) selector(
+	ctx context.Context, namespace string, ref *metav1.OwnerReference,
+) (labels.Selector, error) {
 	key := named{owner.KindOf(ref), types.NamespacedName{Namespace: namespace, Name: ref.Name}, ref.UID}
 	if known, ok := s.known.Get(key); ok {
 		selector, _ := known.(labels.Selector)

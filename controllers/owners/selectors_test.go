@@ -80,7 +80,8 @@ func renamed(p *wrappers.Pod, uid types.UID) *wrappers.Pod {
 	return p
 }
 
-// TestLoses_ForgedOwner checks that a pod which names the owner of others, with another kind or from another namespace, does not decide for them.
+// TestLoses_ForgedOwner checks that a pod which names the owner of others, with another kind or from another namespace,
+// does not decide for them.
 func TestLoses_ForgedOwner(t *testing.T) {
 	selector := &metav1.LabelSelector{MatchLabels: map[string]string{"role": "main"}}
 	api := fake.NewClientBuilder().WithObjects(&appsv1.ReplicaSet{

@@ -61,8 +61,8 @@ func (c *Controller) byPod(ctx context.Context, obj client.Object) []reconcile.R
 	})
 }
 
-// bySibling returns a request for the other VirtualNodes of the region when one comes, goes, is edited or turns out to be of another account: what its
-// pods hold may count in their quota, or no more.
+// bySibling returns a request for the other VirtualNodes of the region when one comes, goes, is edited or turns out to
+// be of another account: what its pods hold may count in their quota, or no more.
 func (c *Controller) bySibling(ctx context.Context, obj client.Object) []reconcile.Request {
 	changed := obj.(*v1alpha1.VirtualNode)
 	return c.requests(ctx, func(vn *v1alpha1.VirtualNode) bool {

@@ -10,7 +10,8 @@ import (
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
-// TestDrain_DaemonSetOfAnotherGroup checks that the drain waits for pods of a kind that only has the name of a DaemonSet.
+// TestDrain_DaemonSetOfAnotherGroup checks that the drain waits for pods of a kind that only has the name of a
+// DaemonSet.
 func TestDrain_DaemonSetOfAnotherGroup(t *testing.T) {
 	for apiVersion, want := range map[string]bool{"apps/v1": true, "apps.kruise.io/v1alpha1": true, "ads.example.com/v1": false} {
 		if got := ownedByDaemonSet(wrappers.MakePod("p").OwnedBy(apiVersion, "DaemonSet", "agent").Obj()); got != want {
@@ -19,7 +20,8 @@ func TestDrain_DaemonSetOfAnotherGroup(t *testing.T) {
 	}
 }
 
-// TestMoveRefused_SuccessorOfTheJob checks that a Job which has the name of the pod's Job, and is another one, does not answer for it.
+// TestMoveRefused_SuccessorOfTheJob checks that a Job which has the name of the pod's Job, and is another one, does not
+// answer for it.
 func TestMoveRefused_SuccessorOfTheJob(t *testing.T) {
 	for uid, want := range map[string]int{"owner": 1, "successor": 0} {
 		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "owner"}}

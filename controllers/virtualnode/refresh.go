@@ -59,8 +59,9 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods
 	return refused, c.setReady(ctx, vn)
 }
 
-// noteAccount closes the node to new pods when the credentials of the VirtualNode, or the account that they belong to, have changed: what was read before
-// says nothing of them. Until the new account is known what the pods on the node hold stays in the old one, where they most likely are.
+// noteAccount closes the node to new pods when the credentials of the VirtualNode, or the account that they belong to,
+// have changed: what was read before says nothing of them. Until the new account is known what the pods on the node
+// hold stays in the old one, where they most likely are.
 func (c *Controller) noteAccount(vn *v1alpha1.VirtualNode, reading *account.Reading) {
 	status := &vn.Status
 	another := reading.AccountID != "" && status.AccountID != "" && reading.AccountID != status.AccountID

@@ -38,7 +38,8 @@ func (c *Controller) useOf(ctx context.Context, vn *v1alpha1.VirtualNode, pods [
 	}
 	counted := map[string]bool{}
 	for node, other := range offer.Describing(all) {
-		// Pods on a node whose account is not known are of this account where ECI says so, and the scheduler counts them in all accounts.
+		// Pods on a node whose account is not known are of this account where ECI says so, and the scheduler counts
+		// them in all accounts.
 		switch self := other.UID == vn.UID; {
 		case self, other.Account() == vn.Account():
 			u.nodes++

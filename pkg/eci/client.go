@@ -1,5 +1,5 @@
-// Package eci talks to the OpenAPI of Elastic Container Instance, version 2018-08-08, and asks that of VPC, version 2016-04-28, for vSwitches, and that of
-// STS, version 2015-04-01, for the account. It only reads.
+// Package eci talks to the OpenAPI of Elastic Container Instance, version 2018-08-08, and asks that of VPC, version
+// 2016-04-28, for vSwitches, and that of STS, version 2015-04-01, for the account. It only reads.
 //
 //   - client.go: the interface, the configuration, and a new client.
 //   - types.go: what the answers mean.
@@ -36,9 +36,11 @@ var regionID = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 // Client asks ECI. It is safe for concurrent use. An error is always an *Error. A call ends with its context, and needs a deadline there: it may have to
 // wait for its turn (see Limiter).
 type Client interface {
-	// AccountID returns the ID of the account that the credentials belong to (source: STS, GetCallerIdentity). It needs no right.
+	// AccountID returns the ID of the account that the credentials belong to (source: STS, GetCallerIdentity). It needs
+	// no right.
 	AccountID(ctx context.Context) (string, error)
-	// Share makes the client wait for its turn by these limits from now on. Whose account it is may be known only after the client was made.
+	// Share makes the client wait for its turn by these limits from now on. Whose account it is may be known only after
+	// the client was made.
 	Share(limits *Limiter)
 	// ListUsage returns the vCPU quota of the account in a region and how much of it is used.
 	ListUsage(ctx context.Context, region string) (Usage, error)
@@ -67,11 +69,12 @@ type Config struct {
 	Credentials Credentials
 	// Region decides the endpoints: eci.<region>.aliyuncs.com and vpc.<region>.aliyuncs.com, over HTTPS. It may be empty when Endpoint is set.
 	Region string
-	// Endpoint, when set, replaces both endpoints, and that of STS unless STSEndpoint is set, such as http://127.0.0.1:8080 for the simulator. It has a
-	// scheme, a host and nothing else. Roles are assumed at STS itself all the same.
+	// Endpoint, when set, replaces both endpoints, and that of STS unless STSEndpoint is set, such as
+	// http://127.0.0.1:8080 for the simulator. It has a scheme, a host and nothing else. Roles are assumed at STS
+	// itself all the same.
 	Endpoint string
-	// STSEndpoint is the host of STS, with a port if it is not 443, such as sts-vpc.cn-beijing.aliyuncs.com; it is always called over HTTPS. Empty:
-	// sts.<region>.aliyuncs.com.
+	// STSEndpoint is the host of STS, with a port if it is not 443, such as sts-vpc.cn-beijing.aliyuncs.com; it is
+	// always called over HTTPS. Empty: sts.<region>.aliyuncs.com.
 	STSEndpoint string
 	// Limits are shared by all clients of one account and region, because ECI counts the calls of the account. Nil: the client has limits of its own.
 	Limits *Limiter
@@ -144,7 +147,8 @@ func (c *Config) stsHost() (string, error) {
 		host = "sts." + c.Region + ".aliyuncs.com"
 	}
 	if host != "" && !stsHost.MatchString(host) {
-		return "", &Error{Class: ClassCredentials, Message: "the STS endpoint must be a host without a scheme, such as sts.cn-beijing.aliyuncs.com"}
+		message := "the STS endpoint must be a host without a scheme, such as sts.cn-beijing.aliyuncs.com"
+		return "", &Error{Class: ClassCredentials, Message: message}
 	}
 	return host, nil
 }

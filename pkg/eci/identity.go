@@ -5,7 +5,8 @@ import (
 	"regexp"
 )
 
-// accountID is what the ID of an account looks like. Anything else would be published in a status, and make an account of its own.
+// accountID is what the ID of an account looks like. Anything else would be published in a status, and make an account
+// of its own.
 var accountID = regexp.MustCompile(`^[0-9]{1,32}$`)
 
 // AccountID calls GetCallerIdentity.

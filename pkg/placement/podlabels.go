@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// ReplacedLabels returns the note for the Binding of a pod that is to get these labels: those that it carries with other values, as "key=value,key=value".
-// Where the API server does not copy the labels of a Binding only this tells a value that is still to be replaced from one that somebody has set since.
+// ReplacedLabels returns the note for the Binding of a pod that is to get these labels: those that it carries with
+// other values, as "key=value,key=value". Where the API server does not copy the labels of a Binding only this tells a
+// value that is still to be replaced from one that somebody has set since.
 func ReplacedLabels(podLabels, written map[string]string) string {
 	var replaced []string
 	for _, key := range slices.Sorted(maps.Keys(written)) {
@@ -18,9 +19,10 @@ func ReplacedLabels(podLabels, written map[string]string) string {
 	return strings.Join(replaced, ",")
 }
 
-// DueLabels returns the labels of the unit that a pod which was placed in it has still to get, and the note to keep with them. A label is due once: when the
-// pod lacks it, or carries the value that its placement was to replace. Every key that the pod has then is settled: whoever changes or removes it later has
-// the say. notes are texts of ReplacedLabels and DueLabels: a key alone is settled.
+// DueLabels returns the labels of the unit that a pod which was placed in it has still to get, and the note to keep
+// with them. A label is due once: when the pod lacks it, or carries the value that its placement was to replace. Every
+// key that the pod has then is settled: whoever changes or removes it later has the say. notes are texts of
+// ReplacedLabels and DueLabels: a key alone is settled.
 func (u *Unit) DueLabels(podLabels map[string]string, notes ...string) (due map[string]string, note string) {
 	replaced, settled := readNotes(notes)
 	var keys []string

@@ -128,8 +128,9 @@ func newBinding(s *cycleState, pod *corev1.Pod, nodeName string) *corev1.Binding
 	}
 	labels := s.unit.LabelsFor(pod.Labels)
 	// The pod of a template that was copied from another pod may bring that one's note.
-	if _, brought := pod.Annotations[v1alpha1.AnnotationPodLabels]; brought || placement.ReplacedLabels(pod.Labels, labels) != "" {
-		annotations[v1alpha1.AnnotationPodLabels] = placement.ReplacedLabels(pod.Labels, labels)
+	note := placement.ReplacedLabels(pod.Labels, labels)
+	if _, brought := pod.Annotations[v1alpha1.AnnotationPodLabels]; brought || note != "" {
+		annotations[v1alpha1.AnnotationPodLabels] = note
 	}
 	return &corev1.Binding{
 		ObjectMeta: metav1.ObjectMeta{

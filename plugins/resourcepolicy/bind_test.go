@@ -7,7 +7,8 @@ import (
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
-// TestNewBinding_Labels checks that the Binding notes which labels of the pod it replaces, and no others, whatever note the pod brings.
+// TestNewBinding_Labels checks that the Binding notes which labels of the pod it replaces, and no others, whatever note
+// the pod brings.
 func TestNewBinding_Labels(t *testing.T) {
 	nodes := []*wrappers.Node{machine("a1", "a")}
 	policy := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().PodLabel("tier", "gold").PodLabel("role", "spill"))

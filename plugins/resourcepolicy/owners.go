@@ -40,7 +40,8 @@ func (o *owners) leaves(pod *corev1.Pod, written map[string]string) string {
 	return ref.Kind + " " + ref.Name
 }
 
-// selector returns the selector of an owner, or nil when the owner is of another kind or gone. Another object that has its name now is not the owner.
+// selector returns the selector of an owner, or nil when the owner is of another kind or gone. Another object that has
+// its name now is not the owner.
 func (o *owners) selector(namespace string, ref *metav1.OwnerReference) labels.Selector {
 	var spec *metav1.LabelSelector
 	switch owner.KindOf(ref) {

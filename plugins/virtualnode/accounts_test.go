@@ -9,7 +9,8 @@ import (
 
 const noQuota = "cn-beijing-j: the vCPU quota of cn-beijing leaves no room for 2-4Gi"
 
-// TestFilter_OneAccountByTwoSecrets checks that two VirtualNodes with different credentials share the quota of the account that both belong to.
+// TestFilter_OneAccountByTwoSecrets checks that two VirtualNodes with different credentials share the quota of the
+// account that both belong to.
 func TestFilter_OneAccountByTwoSecrets(t *testing.T) {
 	for name, tc := range map[string]struct {
 		accountOfK string
@@ -27,7 +28,8 @@ func TestFilter_OneAccountByTwoSecrets(t *testing.T) {
 	}
 }
 
-// TestFilter_UnknownAccount checks that a node whose account is not known takes no pod, and that those on it count in every account of the region.
+// TestFilter_UnknownAccount checks that a node whose account is not known takes no pod, and that those on it count in
+// every account of the region.
 func TestFilter_UnknownAccount(t *testing.T) {
 	w := newWorld(t, zone(zoneJ, "100").Quota("4").AccountID("1"), zone(zoneK, "100").Quota("100").Secret("other").AccountID(""))
 	w.pods(billed("a").Node(nodeK), billed("b").Node(nodeK))
@@ -49,8 +51,8 @@ func TestFilter_UnknownAccount(t *testing.T) {
 	w.handle.await(t, "p")
 }
 
-// TestFilter_AccountWithoutQuota checks that a node whose credentials have changed, so that its quota is not known, does not lift that of the account in
-// which its pods count.
+// TestFilter_AccountWithoutQuota checks that a node whose credentials have changed, so that its quota is not known,
+// does not lift that of the account in which its pods count.
 func TestFilter_AccountWithoutQuota(t *testing.T) {
 	changed := zone(zoneK, "100").Secret("other").Fresh(time.Now().Add(time.Second))
 	changed.Status.QuotaCPU = nil

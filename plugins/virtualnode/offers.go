@@ -179,7 +179,8 @@ func (o *Offers) check(a *Asking, name string, changed changes) (offer.Verdict, 
 		return offer.Verdict{}, false
 	}
 	// Pods on nodes whose account is not known may hold a part of any account of the region.
-	held := offer.Held{Account: o.accounts[node.Account] + o.accounts[eciv1alpha1.UnknownAccount(node.Region)], Quota: offer.Unbounded}
+	unknown := o.accounts[eciv1alpha1.UnknownAccount(node.Region)]
+	held := offer.Held{Account: o.accounts[node.Account] + unknown, Quota: offer.Unbounded}
 	if quota, known := a.catalog.quotas[node.Account]; known {
 		held.Quota = quota
 	}

@@ -38,7 +38,8 @@ var _ = Describe("podLabels, podAnnotations and node expressions (R2, R3, R9)", 
 		pod := w.Create(w.Pod())
 		Expect(w.UnitOf(pod)).To(Equal("first"))
 		w.HasLabel(pod, "role", "spill")
-		// The controller writes the cost and the labels of a pod in one patch: once it has answered a cost, it has looked at the labels.
+		// The controller writes the cost and the labels of a pod in one patch: once it has answered a cost, it has
+		// looked at the labels.
 		edit := func(role any, cost string) {
 			GinkgoHelper()
 			data, err := json.Marshal(map[string]any{"metadata": map[string]any{

@@ -166,5 +166,6 @@ func (p *Provider) patch(ctx context.Context, pod *corev1.Pod, change podPatch) 
 func isGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
 func ofJob(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.OwnerReferences, func(ref metav1.OwnerReference) bool { return owner.KindOf(&ref) == owner.Job })
+	isJob := func(ref metav1.OwnerReference) bool { return owner.KindOf(&ref) == owner.Job }
+	return slices.ContainsFunc(pod.OwnerReferences, isJob)
 }

@@ -18,7 +18,8 @@ type Zone struct{ eciv1alpha1.VirtualNode }
 // AccountID is the account that the credentials of a Zone belong to, as those of the simulator.
 const AccountID = "1000000000000001"
 
-// MakeZone returns a Managed VirtualNode in a zone of cn-beijing, with the Secret of the samples and a known account. Its name and UID are the zone.
+// MakeZone returns a Managed VirtualNode in a zone of cn-beijing, with the Secret of the samples and a known account.
+// Its name and UID are the zone.
 func MakeZone(zone string) *Zone {
 	z := &Zone{}
 	z.Name, z.UID = zone, types.UID(zone)

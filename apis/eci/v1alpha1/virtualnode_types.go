@@ -125,12 +125,14 @@ type VirtualNodeStatus struct {
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
 
-	// account is the region and the credentials that the capacity was read with: the Secret, or the RAM role and its identity provider.
+	// account is the region and the credentials that the capacity was read with: the Secret, or the RAM role and its
+	// identity provider.
 	// +optional
 	Account string `json:"account,omitempty"`
 
-	// accountID is the ID of the Alibaba Cloud account that these credentials belong to, by STS GetCallerIdentity. VirtualNodes of one region and account ID
-	// share the account's quota. No pods are placed on the node before it is known.
+	// accountID is the ID of the Alibaba Cloud account that these credentials belong to, by STS GetCallerIdentity.
+	// VirtualNodes of one region and account ID share the account's quota. No pods are placed on the node before it is
+	// known.
 	// +optional
 	AccountID string `json:"accountID,omitempty"`
 
@@ -297,8 +299,8 @@ func (v *VirtualNode) NodeName() string {
 // IsManaged tells whether Spillway writes the Node.
 func (v *VirtualNode) IsManaged() bool { return v.Spec.Ownership != OwnershipExternal }
 
-// CredentialsKey names the region and the credentials with which ECI is asked: the VirtualNodes of one key have one reading. A role that does not work must
-// show on its own VirtualNode, whatever other roles the account has.
+// CredentialsKey names the region and the credentials with which ECI is asked: the VirtualNodes of one key have one
+// reading. A role that does not work must show on its own VirtualNode, whatever other roles the account has.
 func (v *VirtualNode) CredentialsKey() string {
 	if role := v.Spec.Credentials.RRSA; role != nil {
 		return v.Spec.Region + " role " + role.RoleARN + " by " + role.OIDCProviderARN
@@ -306,8 +308,9 @@ func (v *VirtualNode) CredentialsKey() string {
 	return v.Spec.Region + " Secret " + v.Spec.Credentials.SecretName
 }
 
-// Account names the region and the account whose quota the VirtualNode draws on: those of equal name share it. Two Secrets, or a Secret and a role, may
-// belong to one account: only its ID tells. While that is not known it is the UnknownAccount.
+// Account names the region and the account whose quota the VirtualNode draws on: those of equal name share it. Two
+// Secrets, or a Secret and a role, may belong to one account: only its ID tells. While that is not known it is the
+// UnknownAccount.
 func (v *VirtualNode) Account() string {
 	if v.Status.AccountID == "" {
 		return UnknownAccount(v.Spec.Region)
@@ -315,6 +318,6 @@ func (v *VirtualNode) Account() string {
 	return v.Spec.Region + " account " + v.Status.AccountID
 }
 
-// UnknownAccount is the Account of the VirtualNodes of a region whose account is not known: it may be any account, so that what their pods hold counts in
-// all of them.
+// UnknownAccount is the Account of the VirtualNodes of a region whose account is not known: it may be any account, so
+// that what their pods hold counts in all of them.
 func UnknownAccount(region string) string { return region + " account unknown" }

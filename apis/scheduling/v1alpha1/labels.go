@@ -12,8 +12,8 @@ const (
 	// wrote has been taken back.
 	AnnotationDeletionCost = "scheduling.spillway.dev/deletion-cost"
 
-	// AnnotationPodLabels notes what has become of the podLabels of the unit on a pod, so that each is written once: key=value is a label that the pod
-	// carried with that value before its binding, a key alone one that is settled.
+	// AnnotationPodLabels notes what has become of the podLabels of the unit on a pod, so that each is written once:
+	// key=value is a label that the pod carried with that value before its binding, a key alone one that is settled.
 	AnnotationPodLabels = "scheduling.spillway.dev/pod-labels"
 
 	// AnnotationPrefix begins the annotations that Spillway writes.

@@ -25,7 +25,8 @@ const (
 
 var authorizationHeader = regexp.MustCompile(`^ACS3-HMAC-SHA256 Credential=([^,]+),\s*SignedHeaders=([^,]+),\s*Signature=([0-9a-f]{64})$`)
 
-// authenticate checks the signature as Alibaba Cloud's "V3 request body and signature" page describes it. It returns the access key ID of the caller.
+// authenticate checks the signature as Alibaba Cloud's "V3 request body and signature" page describes it. It returns
+// the access key ID of the caller.
 func (s *Server) authenticate(state *State, r *http.Request) (string, *apiError) {
 	parts := authorizationHeader.FindStringSubmatch(r.Header.Get("Authorization"))
 	if parts == nil {

@@ -12,10 +12,13 @@ var accountIDs = regexp.MustCompile(`^[0-9]{1,32}$`)
 func getCallerIdentity(c *call) (map[string]any, *apiError) {
 	account := c.state.accountOf(c.accessKeyID)
 	answer := map[string]any{"AccountId": account, "PrincipalId": c.accessKeyID}
+	arn := "acs:ram::" + account
 	if _, temporary := c.state.SecurityTokens[c.accessKeyID]; temporary {
-		answer["IdentityType"], answer["RoleId"], answer["Arn"] = "AssumedRoleUser", c.accessKeyID, "acs:ram::"+account+":assumed-role/simulator/"+c.accessKeyID
+		answer["IdentityType"], answer["RoleId"] = "AssumedRoleUser", c.accessKeyID
+		answer["Arn"] = arn + ":assumed-role/simulator/" + c.accessKeyID
 	} else {
-		answer["IdentityType"], answer["UserId"], answer["Arn"] = "RAMUser", c.accessKeyID, "acs:ram::"+account+":user/"+c.accessKeyID
+		answer["IdentityType"], answer["UserId"] = "RAMUser", c.accessKeyID
+		answer["Arn"] = arn + ":user/" + c.accessKeyID
 	}
 	return answer, nil
 }

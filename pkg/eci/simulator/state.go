@@ -10,8 +10,8 @@ import (
 type State struct {
 	// AccessKeys are the secrets by access key ID.
 	AccessKeys map[string]string `json:"accessKeys"`
-	// AccountIDs are the IDs of the accounts that access keys of AccessKeys belong to, by access key ID; the others belong to 1000000000000001. The regions
-	// are those of every account.
+	// AccountIDs are the IDs of the accounts that access keys of AccessKeys belong to, by access key ID; the others
+	// belong to 1000000000000001. The regions are those of every account.
 	AccountIDs map[string]string `json:"accountIDs"`
 	// SecurityTokens are the tokens that must come with an access key of AccessKeys, by access key ID, as with keys that STS has issued.
 	SecurityTokens map[string]SecurityToken `json:"securityTokens"`
