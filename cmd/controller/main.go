@@ -74,10 +74,12 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	account := &o.controllers.Account
 	flags.StringVar(&account.Namespace, "namespace", "spillway-system", "namespace of the Secrets with ECI credentials, and of the leader election")
 	flags.StringVar(&account.Endpoint, "eci-endpoint", "",
-		"URL that replaces the endpoints of ECI and VPC in all regions, such as http://127.0.0.1:8080 for the simulator; empty: https://eci.<region>.aliyuncs.com")
+		"URL that replaces the endpoints of ECI and VPC in all regions, and of STS unless --sts-endpoint is set, such as "+
+			"http://127.0.0.1:8080 for the simulator; empty: https://eci.<region>.aliyuncs.com")
 	flags.StringVar(&account.TokenFile, "rrsa-token-file", os.Getenv("ALIBABA_CLOUD_OIDC_TOKEN_FILE"),
 		"file with the token of this ServiceAccount, for VirtualNodes with credentials.rrsa; by default $ALIBABA_CLOUD_OIDC_TOKEN_FILE, which ACK sets")
-	flags.StringVar(&account.STSEndpoint, "sts-endpoint", "", "host that replaces STS, which rrsa asks; empty: sts.<region>.aliyuncs.com")
+	flags.StringVar(&account.STSEndpoint, "sts-endpoint", "",
+		"host of STS, which returns the account of credentials, and the sessions of rrsa; empty: sts.<region>.aliyuncs.com")
 	flags.DurationVar(&account.RefreshInterval, "refresh-interval", 10*time.Second, "how often the capacity of ECI is read: 1s to 15s")
 	flags.DurationVar(&account.StockInterval, "stock-interval", 30*time.Second, "how often the stock of ECI is read, of each specification that pods ask for: 1s to 1h")
 	flags.DurationVar(&o.controllers.MaxCapacityAge, "max-capacity-age", time.Minute,

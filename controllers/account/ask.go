@@ -31,7 +31,7 @@ const (
 // ErrRegionUnknown is a region that ECI does not have.
 var ErrRegionUnknown = errors.New("the region is not one of ECI's")
 
-// memory is what is kept of an account between two refreshes.
+// memory is what is kept of one set of credentials in one region between two refreshes.
 type memory struct {
 	session session
 	tracker tracker
@@ -44,7 +44,7 @@ type memory struct {
 	unpriced map[string]time.Time
 }
 
-// question is what the VirtualNodes of an account need to know.
+// question is what the VirtualNodes of the credentials need to know.
 type question struct {
 	region    string
 	zones     []string
@@ -53,7 +53,7 @@ type question struct {
 	specs []ecispec.Spec
 }
 
-// newQuestion returns the question of the VirtualNodes of one account.
+// newQuestion returns the question of the VirtualNodes of one set of credentials.
 func newQuestion(nodes []*v1alpha1.VirtualNode, specs []ecispec.Spec) question {
 	q := question{region: nodes[0].Spec.Region, specs: specs}
 	for _, vn := range nodes {

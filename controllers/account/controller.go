@@ -26,8 +26,8 @@ import (
 const (
 	// Name is the name of the controller.
 	Name = "account"
-	// workers is how many accounts are asked at once, so that an endpoint that does not answer delays no other account:
-	// it takes a worker half of the time.
+	// workers is how many sets of credentials are used at once, so that an endpoint that does not answer delays no
+	// others: it takes a worker half of the time.
 	workers = 32
 	// leastPatience is how long a refresh may take at least, however short the interval is.
 	leastPatience = 5 * time.Second
@@ -44,7 +44,8 @@ type Options struct {
 	Endpoint string
 	// TokenFile is the token of the controller's ServiceAccount for RRSA.
 	TokenFile string
-	// STSEndpoint, when set, replaces the endpoint of STS, which RRSA asks.
+	// STSEndpoint, when set, replaces the endpoint of STS, which gives the sessions of roles and tells whose
+	// credentials are.
 	STSEndpoint string
 	// SchedulerName is the schedulerName of the pods whose specifications the stock is asked of.
 	SchedulerName string
@@ -66,12 +67,18 @@ type Controller struct {
 	options Options
 	// Readings are the newest readings.
 	readings *Readings
-	// changed is told of the VirtualNodes of an account after each refresh.
+	// changed is told of the VirtualNodes of the credentials after each refresh.
 	changed chan event.GenericEvent
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// memories are by VirtualNode.CredentialsKey.
 	memories map[string]*memory
+	// limits are those of each account in each region, whatever its credentials. They are few.
+	limits map[inRegion]*eci.Limiter
 }
+
+// inRegion is an account in a region.
+type inRegion struct{ accountID, region string }
 
 var _ reconcile.TypedReconciler[string] = &Controller{}
 
@@ -84,14 +91,16 @@ func New(c client.Client, reader client.Reader, options Options) *Controller {
 		options.NewClient = eci.New
 	}
 	return &Controller{
-		client: c, reader: reader, options: options, readings: &Readings{}, memories: map[string]*memory{}, changed: make(chan event.GenericEvent, maxBacklog),
+		client: c, reader: reader, options: options,
+		readings: &Readings{}, changed: make(chan event.GenericEvent, maxBacklog),
+		memories: map[string]*memory{}, limits: map[inRegion]*eci.Limiter{},
 	}
 }
 
 // Readings returns the newest readings.
 func (c *Controller) Readings() *Readings { return c.readings }
 
-// Changed returns the VirtualNodes of an account after each refresh.
+// Changed returns the VirtualNodes of the credentials after each refresh.
 func (c *Controller) Changed() <-chan event.GenericEvent { return c.changed }
 
 // Register adds the controller to the manager.
@@ -99,7 +108,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	return builder.TypedControllerManagedBy[string](mgr).
 		Named(Name).
 		Watches(&v1alpha1.VirtualNode{}, handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, obj client.Object) []string {
-			return []string{obj.(*v1alpha1.VirtualNode).Account()}
+			return []string{obj.(*v1alpha1.VirtualNode).CredentialsKey()}
 		}), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.TypedOptions[string]{
 			MaxConcurrentReconciles: workers,
@@ -113,37 +122,33 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 // +kubebuilder:rbac:groups=scheduling.alibabacloud.com,resources=resourcepolicies,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,resourceNames=eci-credentials,verbs=get,namespace=spillway-system
 
-// Reconcile asks ECI about one account, and comes back for it after the refresh interval.
-func (c *Controller) Reconcile(ctx context.Context, account string) (ctrl.Result, error) {
-	nodes, err := c.nodesOf(ctx, account)
+// Reconcile asks ECI with one set of credentials in one region, and comes back for it after the refresh interval.
+func (c *Controller) Reconcile(ctx context.Context, key string) (ctrl.Result, error) {
+	nodes, err := c.nodesOf(ctx, key)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	if len(nodes) == 0 {
-		c.readings.set(account, nil)
-		c.forget(account)
+		c.readings.set(key, nil)
+		c.forget(key)
 		return ctrl.Result{}, nil
 	}
 	specs, types, err := c.inUse(ctx, nodes)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	m := c.memory(account)
-	m.types = types
+	m := c.memory(key)
 	patience, cancel := context.WithTimeout(ctx, max(c.options.RefreshInterval, leastPatience))
 	defer cancel()
-	q, before := newQuestion(nodes, specs), m.session.credentials
-	api, err := c.connect(patience, &m.session, nodes[0])
-	if mayBeOfAnother(before, m.session.credentials) {
-		*m = memory{session: m.session, types: types}
-	}
-	if err != nil {
+	q := newQuestion(nodes, specs)
+	if api, err := c.connect(patience, m, nodes[0]); err != nil {
 		m.reading.Failure = err
 	} else {
+		m.types = types
 		m.reading = c.ask(patience, api, m, &q)
 	}
 	reading := m.reading
-	c.readings.set(account, &reading)
+	c.readings.set(key, &reading)
 	for _, vn := range nodes {
 		select {
 		case c.changed <- event.GenericEvent{Object: vn}:
@@ -153,15 +158,15 @@ func (c *Controller) Reconcile(ctx context.Context, account string) (ctrl.Result
 	return ctrl.Result{RequeueAfter: c.options.RefreshInterval}, nil
 }
 
-// nodesOf returns the VirtualNodes of an account that are not being deleted, oldest first.
-func (c *Controller) nodesOf(ctx context.Context, account string) ([]*v1alpha1.VirtualNode, error) {
+// nodesOf returns the VirtualNodes of the credentials that are not being deleted, oldest first.
+func (c *Controller) nodesOf(ctx context.Context, key string) ([]*v1alpha1.VirtualNode, error) {
 	all := &v1alpha1.VirtualNodeList{}
 	if err := c.client.List(ctx, all); err != nil {
 		return nil, fmt.Errorf("listing VirtualNodes: %w", err)
 	}
 	var nodes []*v1alpha1.VirtualNode
 	for i := range all.Items {
-		if vn := &all.Items[i]; vn.Account() == account && vn.DeletionTimestamp.IsZero() {
+		if vn := &all.Items[i]; vn.CredentialsKey() == key && vn.DeletionTimestamp.IsZero() {
 			nodes = append(nodes, vn)
 		}
 	}
@@ -171,20 +176,31 @@ func (c *Controller) nodesOf(ctx context.Context, account string) ([]*v1alpha1.V
 	return nodes, nil
 }
 
-// memory returns what is kept of an account. The queue gives an account to one worker at a time.
-func (c *Controller) memory(account string) *memory {
+// memory returns what is kept of the credentials. The queue gives them to one worker at a time.
+func (c *Controller) memory(key string) *memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := c.memories[account]
+	m := c.memories[key]
 	if m == nil {
 		m = &memory{}
-		c.memories[account] = m
+		c.memories[key] = m
 	}
 	return m
 }
 
-func (c *Controller) forget(account string) {
+func (c *Controller) forget(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.memories, account)
+	delete(c.memories, key)
+}
+
+// limitsOf returns the limits that all clients of an account in a region share: those that are given for the first of
+// them.
+func (c *Controller) limitsOf(of inRegion, first *eci.Limiter) *eci.Limiter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limits[of] == nil {
+		c.limits[of] = first
+	}
+	return c.limits[of]
 }

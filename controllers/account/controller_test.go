@@ -43,6 +43,12 @@ type cloud struct {
 	// onUsage is called when the usage is asked for.
 	onUsage func()
 	err     error
+	// accounts are the IDs of accounts by access key ID; the others are wrappers.AccountID. keyID is the access key ID
+	// of the newest client.
+	accounts map[string]string
+	keyID    string
+	// limits are those that clients share.
+	limits []*eci.Limiter
 	// failing is the call that fails with err; empty for all.
 	failing string
 }
@@ -65,6 +71,18 @@ func (c *cloud) fail(call string, err error) {
 	defer c.mu.Unlock()
 	c.failing, c.err = call, err
 }
+
+func (c *cloud) AccountID(context.Context) (string, error) {
+	if err := c.call("GetCallerIdentity"); err != nil {
+		return "", err
+	}
+	if id, other := c.accounts[c.keyID]; other {
+		return id, nil
+	}
+	return wrappers.AccountID, nil
+}
+
+func (c *cloud) Share(limits *eci.Limiter) { c.limits = append(c.limits, limits) }
 
 func (c *cloud) ListUsage(context.Context, string) (eci.Usage, error) {
 	if c.onUsage != nil {
@@ -138,6 +156,7 @@ func newSceneWith(t *testing.T, asked *cloud, objects ...client.Object) *scene {
 		Namespace: "spillway-system", SchedulerName: wrappers.SchedulerName, RefreshInterval: 10 * time.Second, StockInterval: 30 * time.Second, Clock: s.clock,
 		NewClient: func(config eci.Config) (eci.Client, error) {
 			s.configs = append(s.configs, config)
+			s.cloud.keyID = config.Credentials.AccessKeyID
 			return s.cloud, nil
 		},
 	})
@@ -192,7 +211,7 @@ func TestCallsOfARefresh(t *testing.T) {
 		billed("typed").Annotation(ecispec.AnnotationUseSpecs, "ecs.c6.large").Node("virtual-kubelet-cn-beijing-j").Obj(),
 		billed("other").Request("cpu", "8").Scheduler("default-scheduler").Obj())
 	reading, calls := s.refresh(0)
-	s.wantCalls(calls, "DescribeRegions", "DescribeContainerGroupStatus all", "DescribeContainerGroupStatus 10s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s",
+	s.wantCalls(calls, "GetCallerIdentity", "DescribeRegions", "DescribeContainerGroupStatus all", "DescribeContainerGroupStatus 10s", "ListUsage", "DescribeVSwitches [vsw-a]", "DescribeContainerGroupStatus 10s",
 		"DescribeAvailableResource 2-4Gi", "DescribeAvailableResource ecs.c6.large", "DescribeContainerGroupPrice 2-4Gi", "DescribeContainerGroupPrice ecs.c6.large")
 	if reading.Failure != nil || !reading.At.Equal(s.clock.Now()) {
 		t.Errorf("reading at %v: %v", reading.At, reading.Failure)
@@ -427,10 +446,10 @@ func TestCredentials(t *testing.T) {
 		z := wrappers.MakeZone("cn-beijing-j")
 		z.Spec.Credentials.SecretName = "missing"
 		s := newScene(t, z.Obj())
-		if _, err := s.ctrl.Reconcile(t.Context(), z.Obj().Account()); err != nil {
+		if _, err := s.ctrl.Reconcile(t.Context(), z.Obj().CredentialsKey()); err != nil {
 			t.Fatal(err)
 		}
-		if reading := s.ctrl.Readings().Get(z.Obj().Account()); !errors.Is(reading.Failure, ErrCredentialsMissing) {
+		if reading := s.ctrl.Readings().Get(z.Obj().CredentialsKey()); !errors.Is(reading.Failure, ErrCredentialsMissing) {
 			t.Errorf("failure: %v", reading.Failure)
 		}
 	})
@@ -440,7 +459,7 @@ func TestCredentials(t *testing.T) {
 		s := newScene(t, z.Obj())
 		s.ctrl.options.TokenFile = "/token"
 		for range 2 {
-			if _, err := s.ctrl.Reconcile(t.Context(), z.Obj().Account()); err != nil {
+			if _, err := s.ctrl.Reconcile(t.Context(), z.Obj().CredentialsKey()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -502,14 +521,17 @@ func TestAnotherKeyForgetsWhatWasRead(t *testing.T) {
 		before, after, token string
 		forgets              bool
 	}{
-		"another key":           {before: "id", after: "other", forgets: true},
-		"the same key":          {before: "id", after: "id"},
-		"a renewed session":     {before: "STS.1", after: "STS.2", token: "token"},
-		"the keys stay for now": {before: "STS.1", after: "STS.1", token: "token"},
+		"a key of another account":     {before: "id", after: "other", forgets: true},
+		"another key":                  {before: "id", after: "id-2"},
+		"a session of another account": {before: "STS.1", after: "other", token: "token", forgets: true},
+		"the same key":                 {before: "id", after: "id"},
+		"a renewed session":            {before: "STS.1", after: "STS.2", token: "token"},
+		"the keys stay for now":        {before: "STS.1", after: "STS.1", token: "token"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t, wrappers.MakeZone("cn-beijing-j").Obj())
+			s.cloud.accounts = map[string]string{"other": "2"}
 			s.setKey(tc.before, tc.token)
 			s.refresh(0)
 			s.setKey(tc.after, tc.token)

@@ -32,29 +32,53 @@ type session struct {
 	credentials eci.Credentials
 	client      eci.Client
 	limits      *eci.Limiter
+	// accountID is the account that the credentials belong to; empty until STS has told.
+	accountID string
 }
 
-// connect returns the client of an account, a new one when the credentials have changed.
-func (c *Controller) connect(ctx context.Context, s *session, vn *v1alpha1.VirtualNode) (eci.Client, error) {
+// connect returns the client of the credentials, a new one when they have changed, once it is known whose they are:
+// until then it could not be told what else draws on the quota that the client would read.
+func (c *Controller) connect(ctx context.Context, m *memory, vn *v1alpha1.VirtualNode) (eci.Client, error) {
 	credentials, err := c.credentials(ctx, vn)
 	if err != nil {
 		return nil, err
 	}
-	if s.client != nil && equal(credentials, s.credentials) {
-		return s.client, nil
+	s := &m.session
+	if s.client == nil || !equal(credentials, s.credentials) {
+		if s.limits == nil {
+			s.limits = eci.NewLimiter()
+		}
+		made, err := c.options.NewClient(eci.Config{
+			Credentials: credentials, Region: vn.Spec.Region, Endpoint: c.options.Endpoint,
+			STSEndpoint: c.options.STSEndpoint, Limits: s.limits, Observe: metrics.Called,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("creating a client for ECI: %w", err)
+		}
+		s.credentials, s.client, s.accountID = credentials, made, ""
 	}
-	if s.limits == nil {
-		s.limits = eci.NewLimiter()
+	return s.client, c.identify(ctx, m, vn.Spec.Region)
+}
+
+// identify asks, once for the credentials, to which account they belong. What was read of another account is forgotten.
+func (c *Controller) identify(ctx context.Context, m *memory, region string) error {
+	if m.session.accountID != "" {
+		return nil
 	}
-	made, err := c.options.NewClient(eci.Config{
-		Credentials: credentials, Region: vn.Spec.Region, Endpoint: c.options.Endpoint, Limits: s.limits,
-		Observe: metrics.Called,
-	})
+	id, err := m.session.client.AccountID(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("creating a client for ECI: %w", err)
+		return err
 	}
-	s.credentials, s.client = credentials, made
-	return made, nil
+	limits := m.session.limits
+	if before := m.reading.AccountID; before != id {
+		*m = memory{session: m.session, reading: Reading{AccountID: id}}
+		if before != "" {
+			limits = eci.NewLimiter() // Those of the session are of the other account.
+		}
+	}
+	m.session.accountID, m.session.limits = id, c.limitsOf(inRegion{accountID: id, region: region}, limits)
+	m.session.client.Share(m.session.limits)
+	return nil
 }
 
 func equal(a, b eci.Credentials) bool {
@@ -62,17 +86,6 @@ func equal(a, b eci.Credentials) bool {
 		return *a.RRSA == *b.RRSA
 	}
 	return a == b
-}
-
-// mayBeOfAnother reports whether the credentials may be those of another account than before, of which nothing that was
-// read holds: its prices may be in another currency, and its container groups would be taken for used quota of this
-// one. Temporary credentials that are renewed are taken for those of the same account.
-func mayBeOfAnother(before, after eci.Credentials) bool {
-	if before == (eci.Credentials{}) || before.RRSA != nil && after.RRSA != nil {
-		return false
-	}
-	renewed := before.SecurityToken != "" && after.SecurityToken != ""
-	return before.AccessKeyID != after.AccessKeyID && !renewed
 }
 
 // credentials reads the credentials that a VirtualNode names.
@@ -83,7 +96,7 @@ func (c *Controller) credentials(ctx context.Context, vn *v1alpha1.VirtualNode) 
 				ErrCredentialsMissing)
 		}
 		return eci.Credentials{RRSA: &eci.RRSA{
-			RoleARN: role.RoleARN, OIDCProviderARN: role.OIDCProviderARN, TokenFile: c.options.TokenFile, STSEndpoint: c.options.STSEndpoint,
+			RoleARN: role.RoleARN, OIDCProviderARN: role.OIDCProviderARN, TokenFile: c.options.TokenFile,
 		}}, nil
 	}
 	secret := &corev1.Secret{}

@@ -1,12 +1,13 @@
-// Package account asks ECI, once for each account and region, what it would accept: the quota, the container groups that use it, the free addresses of
-// vSwitches, the stock and the prices. It asks in the background, by what the VirtualNodes need, and keeps the newest answers for the controller of
-// VirtualNodes.
+// Package account asks ECI, with each set of credentials in each region, what it would accept: the quota, the container
+// groups that use it, the free addresses of vSwitches, the stock and the prices; and STS to which account the
+// credentials belong. It asks in the background, by what the VirtualNodes need, and keeps the newest answers for the
+// controller of VirtualNodes.
 //
-//   - controller.go: when an account is asked.
+//   - controller.go: when ECI is asked.
 //   - reading.go: the answers.
 //   - ask.go: the calls, and their order.
 //   - groups.go: which container groups exist.
-//   - credentials.go: from a VirtualNode to a client.
+//   - credentials.go: from a VirtualNode to a client and its account.
 //   - inuse.go: which specifications pods ask for.
 package account
 
@@ -20,8 +21,10 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
 
-// Reading is what ECI said of an account in a region. Immutable.
+// Reading is what ECI said to one set of credentials in a region. Immutable.
 type Reading struct {
+	// AccountID is the account that the credentials belong to; empty while that is not known. Nothing was read then.
+	AccountID string
 	// At is when the calls began from whose answers the capacity follows; zero when they never all succeeded.
 	At time.Time
 	// Failure is why the last attempt failed; nil when it succeeded. The rest is then that of the last success.
@@ -71,27 +74,28 @@ type Prices struct {
 	Rates    ecispec.Rates
 }
 
-// Readings are the newest readings by account. The zero value is empty. It is safe for concurrent use.
+// Readings are the newest readings by VirtualNode.CredentialsKey. The zero value is empty. It is safe for concurrent
+// use.
 type Readings struct {
-	mu        sync.Mutex
-	byAccount map[string]*Reading
+	mu    sync.Mutex
+	byKey map[string]*Reading
 }
 
-// Get returns the newest reading of an account, or nil.
-func (r *Readings) Get(account string) *Reading {
+// Get returns the newest reading with the credentials, or nil.
+func (r *Readings) Get(key string) *Reading {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.byAccount[account]
+	return r.byKey[key]
 }
 
-// set replaces the reading of an account; nil removes it.
-func (r *Readings) set(account string, reading *Reading) {
+// set replaces the reading with the credentials; nil removes it.
+func (r *Readings) set(key string, reading *Reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.byAccount == nil {
-		r.byAccount = map[string]*Reading{}
+	if r.byKey == nil {
+		r.byKey = map[string]*Reading{}
 	}
-	if delete(r.byAccount, account); reading != nil {
-		r.byAccount[account] = reading
+	if delete(r.byKey, key); reading != nil {
+		r.byKey[key] = reading
 	}
 }

@@ -2,12 +2,13 @@
 // of pods that were there before their policy or were placed by another scheduler, after edits of policies, nodes and costs, and when a policy goes. What
 // the scheduler placed carries its cost from the start.
 //
-// It also writes the podLabels of a unit on pods that the scheduler placed there without them: API servers before 1.35, and those with
-// PodTopologyLabelsAdmission switched off, do not copy the labels of a Binding (R9).
+// It also writes the podLabels of a unit, once, on pods that the scheduler placed there without them: API servers
+// before 1.35, and those with PodTopologyLabelsAdmission switched off, do not copy the labels of a Binding (R9), and an
+// edit of the policy may have added some.
 //
 //   - controller.go: one reconciliation of a pod, with at most one patch.
 //   - cost.go: the annotations that a pod should have (pure).
-//   - labels.go: the labels that a pod should have.
+//   - labels.go: the labels that a pod has still to get.
 //   - events.go: what concerns which pods.
 package deletioncost
 
@@ -21,6 +22,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,6 +48,9 @@ const (
 	patchesPerSecond = 100
 	// workers is how many patches are on their way at once.
 	workers = 4
+	// rememberedPods is of how many pods it is remembered which labels they had. Of one that is forgotten, a label that
+	// somebody removed is written once more.
+	rememberedPods = 100_000
 )
 
 // Options are what the controller works with.
@@ -61,13 +66,18 @@ type Controller struct {
 	client  client.Client
 	options Options
 	limiter flowcontrol.RateLimiter
+	// seen are notes about the labels that pods had, by their UID.
+	seen *lru.Cache
 }
 
 var _ reconcile.ObjectReconciler[*corev1.Pod] = &Controller{}
 
 // New returns the controller.
 func New(c client.Client, options Options) *Controller {
-	return &Controller{client: c, options: options, limiter: flowcontrol.NewTokenBucketRateLimiter(patchesPerSecond, patchesPerSecond)}
+	return &Controller{
+		client: c, options: options, seen: lru.New(rememberedPods),
+		limiter: flowcontrol.NewTokenBucketRateLimiter(patchesPerSecond, patchesPerSecond),
+	}
 }
 
 // Register adds the controller to the manager, which must have the index of podindex.
@@ -119,6 +129,14 @@ type change struct {
 
 func (c *change) isEmpty() bool { return len(c.annotations)+len(c.labels) == 0 }
 
+// note adds the note about labels.
+func (c *change) note(text string) {
+	if c.annotations == nil {
+		c.annotations = map[string]*string{}
+	}
+	c.annotations[v1alpha1.AnnotationPodLabels] = &text
+}
+
 // patch returns the merge patch of the change. It is refused when the pod has changed meanwhile, so that no edit of the user is overwritten unseen.
 func (c *change) patch(pod *corev1.Pod) (client.Patch, error) {
 	metadata := map[string]any{"uid": pod.UID, "resourceVersion": pod.ResourceVersion}
@@ -160,11 +178,15 @@ func (c *Controller) look(ctx context.Context, pod *corev1.Pod) (change, error) 
 		}
 		return change{annotations: changes(pod.Annotations, noUnit)}, nil
 	}
-	labels, err := c.missingLabels(ctx, pod, lookup{policies: policies, policy: policy, unit: &policy.Units[unit]})
+	labels, note, err := c.dueLabels(ctx, pod, lookup{policies: policies, policy: policy, unit: &policy.Units[unit]})
 	if err != nil {
 		return change{}, err
 	}
-	return change{annotations: changes(pod.Annotations, unit), labels: labels}, nil
+	wanted := change{annotations: changes(pod.Annotations, unit), labels: labels}
+	if len(labels) > 0 {
+		wanted.note(note)
+	}
+	return wanted, nil
 }
 
 // nodeLabels returns the labels of a node, or nil when it does not exist.

@@ -95,11 +95,25 @@ func TestReconcile(t *testing.T) {
 		},
 		"placed by the scheduler, the labels did not arrive": {
 			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "-100000000"),
-			wantLabels: map[string]string{"role": "spill"},
+			want: map[string]string{noted: "role"}, wantLabels: map[string]string{"role": "spill"},
 		},
 		"labels and cost are one patch": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "x").Recorded("p", "rest").Annotation(cost, "0"),
-			want: map[string]string{cost: "-100000000", wrote: "-100000000"}, wantLabels: map[string]string{"role": "spill"},
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "0"),
+			want: map[string]string{cost: "-100000000", wrote: "-100000000", noted: "role"}, wantLabels: map[string]string{"role": "spill"},
+		},
+		"a label that the placement was to replace": {
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "x").Recorded("p", "rest").Annotation(cost, "-100000000").Annotation(noted, "role=x"),
+			want: map[string]string{noted: "role"}, wantLabels: map[string]string{"role": "spill"},
+		},
+		"a label that an operator owns": {
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "master").Recorded("p", "rest").Annotation(cost, "-100000000"),
+		},
+		"a label that an operator has changed in between": {
+			policies: []*wrappers.Policy{twoUnits()},
+			pod:      on("rest").Label("role", "master").Recorded("p", "rest").Annotation(cost, "-100000000").Annotation(noted, "role=x"),
+		},
+		"a label that was written and removed": {
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "-100000000").Annotation(noted, "role"),
 		},
 		"labels are not for pods of another policy's record": {
 			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("earlier", "rest").Annotation(cost, "-100000000"),

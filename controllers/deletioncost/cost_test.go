@@ -18,6 +18,7 @@ const (
 	cost     = corev1.PodDeletionCost
 	user     = v1alpha1.AnnotationUserDeletionCost
 	wrote    = v1alpha1.AnnotationDeletionCost
+	noted    = v1alpha1.AnnotationPodLabels
 	record   = v1alpha1.AnnotationUnit
 	recorded = "ecs"
 	gone     = "\x00" // stands for an annotation that is removed

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/spillway-k8s/spillway/pkg/owner"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
@@ -31,6 +32,14 @@ type Selectors struct {
 	known  *cache.LRUExpireCache
 }
 
+// named is all that an owner reference says. Whoever creates a pod writes its owner references: a wrong one must not
+// decide for the pods of others, so that the UID alone would not do as a key.
+type named struct {
+	kind owner.Kind
+	name types.NamespacedName
+	uid  types.UID
+}
+
 // NewSelectors returns selectors that are read from the API server.
 func NewSelectors(reader client.Reader) *Selectors {
 	return &Selectors{reader: reader, known: cache.NewLRUExpireCache(remembered)}
@@ -42,54 +51,57 @@ func NewSelectors(reader client.Reader) *Selectors {
 // Loses returns the owner, such as "ReplicaSet web-5d4f", that selects the pod now and would not once these labels are written on it; empty when there
 // is none.
 func (s *Selectors) Loses(ctx context.Context, pod *corev1.Pod, written map[string]string) (string, error) {
-	owner := metav1.GetControllerOf(pod)
-	if owner == nil || len(written) == 0 {
+	ref := metav1.GetControllerOf(pod)
+	if ref == nil || len(written) == 0 {
 		return "", nil
 	}
-	selector, err := s.selector(ctx, pod.Namespace, owner)
+	selector, err := s.selector(ctx, pod.Namespace, ref)
 	if err != nil || selector == nil {
 		return "", err
 	}
 	if !placement.Loses(selector, pod.Labels, written) {
 		return "", nil
 	}
-	return owner.Kind + " " + owner.Name, nil
+	return ref.Kind + " " + ref.Name, nil
 }
 
 // selector returns what the owner selects, or nil when the owner is of another kind or gone.
-func (s *Selectors) selector(ctx context.Context, namespace string, owner *metav1.OwnerReference) (labels.Selector, error) {
-	if known, ok := s.known.Get(owner.UID); ok {
+func (s *Selectors) selector(
+	ctx context.Context, namespace string, ref *metav1.OwnerReference,
+) (labels.Selector, error) {
+	key := named{owner.KindOf(ref), types.NamespacedName{Namespace: namespace, Name: ref.Name}, ref.UID}
+	if known, ok := s.known.Get(key); ok {
 		selector, _ := known.(labels.Selector)
 		return selector, nil
 	}
-	selector, err := s.read(ctx, types.NamespacedName{Namespace: namespace, Name: owner.Name}, owner)
+	selector, err := s.read(ctx, &key)
 	if err != nil {
-		return nil, fmt.Errorf("reading the selector of %s %s: %w", owner.Kind, owner.Name, err)
+		return nil, fmt.Errorf("reading the selector of %s %s: %w", ref.Kind, ref.Name, err)
 	}
-	s.known.Add(owner.UID, selector, fresh)
+	s.known.Add(key, selector, fresh)
 	return selector, nil
 }
 
-func (s *Selectors) read(ctx context.Context, key types.NamespacedName, owner *metav1.OwnerReference) (labels.Selector, error) {
+func (s *Selectors) read(ctx context.Context, key *named) (labels.Selector, error) {
 	var object client.Object
 	var selector func() (labels.Selector, error)
-	switch owner.APIVersion + " " + owner.Kind {
-	case "apps/v1 ReplicaSet":
+	switch key.kind {
+	case owner.ReplicaSet:
 		set := &appsv1.ReplicaSet{}
 		object, selector = set, func() (labels.Selector, error) { return metav1.LabelSelectorAsSelector(set.Spec.Selector) }
-	case "apps/v1 StatefulSet":
+	case owner.StatefulSet:
 		set := &appsv1.StatefulSet{}
 		object, selector = set, func() (labels.Selector, error) { return metav1.LabelSelectorAsSelector(set.Spec.Selector) }
-	case "v1 ReplicationController":
+	case owner.ReplicationController:
 		controller := &corev1.ReplicationController{}
 		object, selector = controller, func() (labels.Selector, error) { return labels.SelectorFromSet(controller.Spec.Selector), nil }
 	default:
 		return nil, nil
 	}
-	if err := s.reader.Get(ctx, key, object); err != nil {
+	if err := s.reader.Get(ctx, key.name, object); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	if object.GetUID() != owner.UID {
+	if object.GetUID() != key.uid {
 		return nil, nil // Another one has the name now.
 	}
 	return selector()

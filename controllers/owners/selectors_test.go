@@ -55,6 +55,7 @@ func TestLoses(t *testing.T) {
 		"not selected anyhow":         {pod: wrappers.MakePod("a").OwnedBy("apps/v1", "ReplicaSet", "rs"), written: spare, wantReads: 1},
 		"a pod without any labels":    {pod: wrappers.MakePod("a").OwnedBy("apps/v1", "ReplicaSet", "unless"), written: spilled, want: "ReplicaSet unless", wantReads: 1},
 		"a successor with that name":  {pod: renamed(pod().OwnedBy("apps/v1", "ReplicaSet", "rs"), "earlier"), written: spare, wantReads: 1},
+		"of another version":          {pod: pod().OwnedBy("apps/v1beta2", "StatefulSet", "sts"), written: spare, want: "StatefulSet sts", wantReads: 1},
 		"that of another API, a name": {pod: pod().OwnedBy("apps.kruise.io/v1alpha1", "StatefulSet", "sts"), written: spare},
 	}
 	for name, tc := range cases {
@@ -77,4 +78,26 @@ func TestLoses(t *testing.T) {
 func renamed(p *wrappers.Pod, uid types.UID) *wrappers.Pod {
 	p.OwnerReferences[0].UID = uid
 	return p
+}
+
+// TestLoses_ForgedOwner checks that a pod which names the owner of others, with another kind or from another namespace,
+// does not decide for them.
+func TestLoses_ForgedOwner(t *testing.T) {
+	selector := &metav1.LabelSelector{MatchLabels: map[string]string{"role": "main"}}
+	api := fake.NewClientBuilder().WithObjects(&appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "rs", UID: "rs"}, Spec: appsv1.ReplicaSetSpec{Selector: selector},
+	}).Build()
+	selectors := NewSelectors(api)
+	pod := func() *wrappers.Pod { return wrappers.MakePod("a").Label("role", "main") }
+	for _, forged := range []*wrappers.Pod{
+		pod().OwnedBy("example.com/v1", "ReplicaSet", "rs"), pod().OwnedBy("apps/v1", "StatefulSet", "rs"), pod().Namespace("other").OwnedBy("apps/v1", "ReplicaSet", "rs"),
+	} {
+		if got, err := selectors.Loses(t.Context(), forged.Obj(), map[string]string{"role": "spare"}); got != "" || err != nil {
+			t.Errorf("the forged owner %+v loses a pod: %q, %v", forged.OwnerReferences, got, err)
+		}
+	}
+	got, err := selectors.Loses(t.Context(), pod().OwnedBy("apps/v1", "ReplicaSet", "rs").Obj(), map[string]string{"role": "spare"})
+	if got != "ReplicaSet rs" || err != nil {
+		t.Errorf("after forged owners the true one is not found: %q, %v", got, err)
+	}
 }

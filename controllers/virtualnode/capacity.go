@@ -37,7 +37,7 @@ type use struct {
 	held offer.Amount
 	// bills are theirs.
 	bills []ecispec.Bill
-	// nodes is how many nodes share the quota.
+	// nodes is how many nodes are known to share the quota.
 	nodes int
 }
 

@@ -52,7 +52,7 @@ const (
 
 // Options are the settings of the controller.
 type Options struct {
-	// Readings are what ECI said, by account.
+	// Readings are what ECI said, by credentials.
 	Readings *account.Readings
 	// Changed are VirtualNodes of which ECI has said something new.
 	Changed <-chan event.GenericEvent
@@ -99,7 +99,8 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named(Name).
 		For(&v1alpha1.VirtualNode{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(c.byNode), builder.WithPredicates(nodeComesOrGoes)).
-		Watches(&v1alpha1.VirtualNode{}, handler.EnqueueRequestsFromMapFunc(c.bySibling), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.VirtualNode{}, handler.EnqueueRequestsFromMapFunc(c.bySibling),
+			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, accountChanges))).
 		Watches(&v1alpha1.VirtualNode{}, forgetsMetrics).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(c.byPod), builder.WithPredicates(eciDecides)).
 		WatchesRawSource(source.Channel(c.options.Changed, &handler.EnqueueRequestForObject{})).

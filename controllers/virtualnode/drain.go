@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/owner"
 )
 
 const (
@@ -151,6 +152,5 @@ func drainMessage(left []string, err error) string {
 }
 
 func ownedByDaemonSet(pod *corev1.Pod) bool {
-	owner := metav1.GetControllerOf(pod)
-	return owner != nil && owner.Kind == "DaemonSet"
+	return owner.IsDaemonSet(metav1.GetControllerOf(pod))
 }

@@ -18,6 +18,10 @@ var (
 	// nodeComesOrGoes lets through that a Node appears, which another virtual-kubelet may have created, or is deleted, so that whoever deletes a Managed one
 	// gets it back. Everything else on a Node is looked at when the refresh interval is over.
 	nodeComesOrGoes = predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
+	// accountChanges lets through that the account of a VirtualNode becomes known or is another one.
+	accountChanges = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.(*v1alpha1.VirtualNode).Account() != e.ObjectNew.(*v1alpha1.VirtualNode).Account()
+	}}
 	// eciDecides lets through that ECI has created or refused the instance of a pod.
 	eciDecides = predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool { return decided(e.Object) != (decision{}) },
@@ -57,10 +61,13 @@ func (c *Controller) byPod(ctx context.Context, obj client.Object) []reconcile.R
 	})
 }
 
-// bySibling returns a request for the other VirtualNodes of the account when one comes, goes or is edited: what its pods hold counts in their quota.
+// bySibling returns a request for the other VirtualNodes of the region when one comes, goes, is edited or turns out to
+// be of another account: what its pods hold may count in their quota, or no more.
 func (c *Controller) bySibling(ctx context.Context, obj client.Object) []reconcile.Request {
 	changed := obj.(*v1alpha1.VirtualNode)
-	return c.requests(ctx, func(vn *v1alpha1.VirtualNode) bool { return vn.UID != changed.UID && vn.Account() == changed.Account() })
+	return c.requests(ctx, func(vn *v1alpha1.VirtualNode) bool {
+		return vn.UID != changed.UID && vn.Spec.Region == changed.Spec.Region
+	})
 }
 
 func (c *Controller) requests(ctx context.Context, concerned func(*v1alpha1.VirtualNode) bool) []reconcile.Request {

@@ -82,7 +82,7 @@ func (c *Controller) whyStays(ctx context.Context, pod *corev1.Pod) (string, err
 		return "", nil
 	}
 	job := &batchv1.Job{}
-	if err := c.reader.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job); apierrors.IsNotFound(err) {
+	if err := c.reader.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job); apierrors.IsNotFound(err) || err == nil && job.UID != owner.UID {
 		return "its Job is gone", nil
 	} else if err != nil {
 		return "", fmt.Errorf("getting Job %s/%s: %w", pod.Namespace, owner.Name, err)

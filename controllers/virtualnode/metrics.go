@@ -58,7 +58,7 @@ func (c *Controller) state() *[]metrics.VirtualNode {
 			ctrl.Log.Error(err, "Reading the metrics of a VirtualNode", "virtualNode", vn.Name)
 			continue
 		}
-		setUse(&read[i], vn, live(pods), c.options.Readings.Get(vn.Account()))
+		setUse(&read[i], vn, live(pods), c.options.Readings.Get(vn.CredentialsKey()))
 	}
 	return &read
 }

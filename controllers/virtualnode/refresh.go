@@ -31,16 +31,11 @@ type unknown struct{ reason, message string }
 // refresh sets the capacity, the price, the stock and the conditions by the newest reading of the account and the pods on the node. When ECI has not
 // answered, the capacity of the last refresh stays in force until it is MaxAge old.
 func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods []*corev1.Pod) ([]refusedPod, error) {
-	reading := c.options.Readings.Get(vn.Account())
+	reading := c.options.Readings.Get(vn.CredentialsKey())
 	if reading == nil {
 		reading = &account.Reading{} // Nothing was asked yet, for example because this is a new leader.
 	}
-	if status := &vn.Status; status.Account != vn.Account() {
-		// What was read from another account says nothing of this one. Its prices may be in another currency.
-		if status.Account, status.QuotaCPU, status.Price = vn.Account(), nil, nil; status.FreshUntil != nil {
-			status.FreshUntil = &metav1.Time{Time: c.options.Clock.Now()}
-		}
-	}
+	c.noteAccount(vn, reading)
 	c.refreshPrice(vn, reading)
 	refused := c.refreshStock(vn, reading, pods)
 	all, err := c.virtualNodes(ctx)
@@ -51,17 +46,36 @@ func (c *Controller) refresh(ctx context.Context, vn *v1alpha1.VirtualNode, pods
 	case why != nil:
 		setCondition(vn, v1alpha1.ConditionCapacityKnown, why.reason, why.message)
 	case reading.Covers(vn):
+		status := &vn.Status
+		status.AccountID = reading.AccountID
 		u, err := c.useOf(ctx, vn, live(pods), reading.Groups)
 		if err != nil {
 			return nil, err
 		}
 		found := capacityOf(vn, reading, &u)
-		status := &vn.Status
 		status.NodeName, status.Capacity, status.QuotaCPU, status.LimitedBy = vn.NodeName(), found.resources, &found.quotaCPU, found.limitedBy
 		status.LastRefreshTime, status.FreshUntil = &metav1.Time{Time: reading.At}, &metav1.Time{Time: reading.At.Add(c.options.MaxAge)}
 		setCondition(vn, v1alpha1.ConditionCapacityKnown, v1alpha1.ReasonRefreshed, "ECI answered the last request for its quota")
 	}
 	return refused, c.setReady(ctx, vn)
+}
+
+// noteAccount closes the node to new pods when the credentials of the VirtualNode, or the account that they belong to,
+// have changed: what was read before says nothing of them. Until the new account is known what the pods on the node
+// hold stays in the old one, where they most likely are.
+func (c *Controller) noteAccount(vn *v1alpha1.VirtualNode, reading *account.Reading) {
+	status := &vn.Status
+	another := reading.AccountID != "" && status.AccountID != "" && reading.AccountID != status.AccountID
+	if status.Account == vn.CredentialsKey() && !another {
+		return
+	}
+	// The prices may be in another currency.
+	if status.Account, status.QuotaCPU, status.Price = vn.CredentialsKey(), nil, nil; status.FreshUntil != nil {
+		status.FreshUntil = &metav1.Time{Time: c.options.Clock.Now()}
+	}
+	if reading.AccountID != "" {
+		status.AccountID = reading.AccountID
+	}
 }
 
 // setReady sets condition Ready of a VirtualNode that has its node's name.

@@ -117,7 +117,7 @@ func managed(zone string, now time.Time) (*v1alpha1.VirtualNode, *corev1.Node) {
 	vn := wrappers.MakeZone(zone).Offers("cpu", "10").Fresh(now).Obj()
 	vn.Finalizers = []string{v1alpha1.Finalizer}
 	vn.Status.FreshUntil = &metav1.Time{Time: now.Add(time.Hour)}
-	vn.Status.Account = vn.Account()
+	vn.Status.Account = vn.CredentialsKey()
 	setCondition(vn, v1alpha1.ConditionReady, v1alpha1.ReasonNodeReady, "the capacity is known")
 	return vn, newNode(vn)
 }

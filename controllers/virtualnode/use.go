@@ -38,10 +38,14 @@ func (c *Controller) useOf(ctx context.Context, vn *v1alpha1.VirtualNode, pods [
 	}
 	counted := map[string]bool{}
 	for node, other := range offer.Describing(all) {
-		if other.Account() != vn.Account() {
+		// Pods on a node whose account is not known are of this account where ECI says so, and the scheduler counts
+		// them in all accounts.
+		switch self := other.UID == vn.UID; {
+		case self, other.Account() == vn.Account():
+			u.nodes++
+		case other.Account() != v1alpha1.UnknownAccount(vn.Spec.Region):
 			continue
 		}
-		u.nodes++
 		seen, err := c.seenOn(ctx, node)
 		if err != nil {
 			return use{}, err

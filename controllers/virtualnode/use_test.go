@@ -51,9 +51,19 @@ func TestUseOf(t *testing.T) {
 			}(), running("b", nodeK, "eci-b")), groups: []string{"b"},
 		},
 		"of another account": {
+			objects: append(nodes, wrappers.MakeZone("cn-beijing-k").Secret("other").AccountID("2").Obj(), running("b", nodeK, "eci-b")), groups: []string{"b"},
+		},
+		"of the same account by another Secret": {
+			objects: append(nodes, wrappers.MakeZone("cn-beijing-k").Secret("other").Obj(), running("b", nodeK, "eci-b")), groups: []string{"b"}, wantOwn: 2000,
+		},
+		"of an account that is not known, and in which ECI has it": {
+			objects: append(nodes, wrappers.MakeZone("cn-beijing-k").Secret("other").AccountID("").Obj(), running("a", nodeK, "eci-a"), running("b", nodeK, "eci-b")),
+			groups:  []string{"b"}, wantOwn: 2000,
+		},
+		"of an account of another region that is not known": {
 			objects: append(nodes, func() client.Object {
-				z := wrappers.MakeZone("cn-beijing-k")
-				z.Spec.Credentials.SecretName = "other"
+				z := wrappers.MakeZone("cn-beijing-k").AccountID("")
+				z.Spec.Region = "cn-hangzhou"
 				return z.Obj()
 			}(), running("b", nodeK, "eci-b")), groups: []string{"b"},
 		},

@@ -37,7 +37,7 @@ func (c *client) call(ctx context.Context, r request, answer any) error {
 	if !again || !sleep(ctx, retryDelay/2+rand.N(retryDelay)) {
 		return err
 	}
-	if c.limits.wait(ctx, r.action) != nil {
+	if c.limits.Load().wait(ctx, r.action) != nil {
 		return err // What went wrong says more than that there is no time to try again.
 	}
 	_, err = c.send(ctx, r, answer)
@@ -49,7 +49,7 @@ func (c *client) attempt(ctx context.Context, r request, answer any) (again bool
 	if err := ctx.Err(); err != nil {
 		return false, unreachable(r.action, err)
 	}
-	if err := c.limits.wait(ctx, r.action); err != nil {
+	if err := c.limits.Load().wait(ctx, r.action); err != nil {
 		return false, err
 	}
 	return c.send(ctx, r, answer)
@@ -66,11 +66,11 @@ func (c *client) send(ctx context.Context, r request, answer any) (again bool, e
 	took := time.Since(begin)
 	switch {
 	case failed == nil:
-		c.limits.succeeded(r.action)
+		c.limits.Load().succeeded(r.action)
 		c.observe(r.action, outcomeOK, took)
 		return false, nil
 	case failed.Class == ClassThrottled:
-		c.limits.throttled(r.action)
+		c.limits.Load().throttled(r.action)
 	}
 	c.observe(r.action, string(failed.Class), took)
 	return again, failed

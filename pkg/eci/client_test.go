@@ -121,9 +121,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"role without provider":    {Region: "cn-beijing", Credentials: eci.Credentials{RRSA: &eci.RRSA{RoleARN: "role", TokenFile: "token"}}},
 		"role without ARN":         {Region: "cn-beijing", Credentials: eci.Credentials{RRSA: &eci.RRSA{OIDCProviderARN: "provider", TokenFile: "token"}}},
 		"role without region":      {Endpoint: "http://127.0.0.1:1", Credentials: eci.Credentials{RRSA: role}},
-		"STS endpoint as a URL": {Region: "cn-beijing", Credentials: eci.Credentials{RRSA: &eci.RRSA{
-			RoleARN: "role", OIDCProviderARN: "provider", TokenFile: "token", STSEndpoint: "https://sts.aliyuncs.com",
-		}}},
+		"STS endpoint as a URL":    {Region: "cn-beijing", STSEndpoint: "https://sts.aliyuncs.com", Credentials: eci.Credentials{RRSA: role}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := eci.New(config)

@@ -32,14 +32,14 @@ var (
 	_ providers.CredentialsProvider = keys{}
 )
 
-// newKeySource returns the source of the credentials.
-func newKeySource(c Credentials, region string) (keySource, error) {
+// newKeySource returns the source of the credentials. sts is the host of STS.
+func newKeySource(c Credentials, sts string) (keySource, error) {
 	hasKey := c.AccessKeyID != "" || c.AccessKeySecret != "" || c.SecurityToken != ""
 	switch {
 	case c.RRSA != nil && hasKey:
 		return nil, &Error{Class: ClassCredentials, Message: "either an access key or RRSA must be given, not both"}
 	case c.RRSA != nil:
-		return newRole(*c.RRSA, region)
+		return newRole(*c.RRSA, sts)
 	case c.AccessKeyID == "" || c.AccessKeySecret == "":
 		return nil, &Error{Class: ClassCredentials, Message: "the access key is incomplete"}
 	default:

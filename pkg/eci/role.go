@@ -34,9 +34,6 @@ type RRSA struct {
 	OIDCProviderARN string
 	// TokenFile is where the token is mounted.
 	TokenFile string
-	// STSEndpoint is a host, with a port if it is not 443, such as sts-vpc.cn-beijing.aliyuncs.com; it is always called over HTTPS. Empty:
-	// sts.<region>.aliyuncs.com.
-	STSEndpoint string
 }
 
 // role is the session of a RAM role.
@@ -47,22 +44,16 @@ type role struct {
 	turn chan struct{}
 }
 
-func newRole(r RRSA, region string) (keySource, error) {
+func newRole(r RRSA, sts string) (keySource, error) {
 	if r.RoleARN == "" || r.OIDCProviderARN == "" || r.TokenFile == "" {
 		return nil, &Error{Class: ClassCredentials, Message: "RRSA needs the ARN of a role, the ARN of an OIDC provider and a token file"}
 	}
-	if r.STSEndpoint == "" && region == "" {
+	if sts == "" {
 		return nil, &Error{Class: ClassCredentials, Message: "RRSA needs a region or an STS endpoint"}
-	}
-	if r.STSEndpoint == "" {
-		r.STSEndpoint = "sts." + region + ".aliyuncs.com"
-	}
-	if !stsHost.MatchString(r.STSEndpoint) {
-		return nil, &Error{Class: ClassCredentials, Message: "the STS endpoint must be a host without a scheme, such as sts.cn-beijing.aliyuncs.com"}
 	}
 	provider, err := credentials.NewCredential(new(credentials.Config).SetType("oidc_role_arn").
 		SetRoleArn(r.RoleARN).SetOIDCProviderArn(r.OIDCProviderARN).SetOIDCTokenFilePath(r.TokenFile).
-		SetRoleSessionName(sessionName).SetSTSEndpoint(r.STSEndpoint).
+		SetRoleSessionName(sessionName).SetSTSEndpoint(sts).
 		SetConnectTimeout(int(connectTimeout.Milliseconds())).SetTimeout(int(readTimeout.Milliseconds())))
 	if err != nil {
 		return nil, &Error{Class: ClassCredentials, Message: "RRSA is incomplete"}

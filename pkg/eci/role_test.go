@@ -59,8 +59,8 @@ type sts struct {
 
 func newSTS(t *testing.T, answer http.HandlerFunc) *sts {
 	t.Helper()
-	s := &sts{}
-	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var s *sts
+	s = newHTTPS(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("Action") != "AssumeRoleWithOIDC" || r.FormValue("RoleArn") != "role" || r.FormValue("OIDCProviderArn") != "provider" ||
 			r.FormValue("RoleSessionName") != "spillway" {
 			t.Errorf("STS was asked %s with %v", r.URL, r.Form)
@@ -69,7 +69,14 @@ func newSTS(t *testing.T, answer http.HandlerFunc) *sts {
 		s.tokens = append(s.tokens, r.FormValue("OIDCToken"))
 		s.mu.Unlock()
 		answer(w, r)
-	}))
+	})
+	return s
+}
+
+// newHTTPS starts a server that the process trusts.
+func newHTTPS(t *testing.T, answer http.HandlerFunc) *sts {
+	t.Helper()
+	s := &sts{Server: httptest.NewUnstartedServer(answer)}
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // It complains about clients that do not trust it.
 	s.StartTLS()
 	t.Cleanup(s.Close)
@@ -100,7 +107,8 @@ func writeToken(t *testing.T, token string) string {
 // asRole gives a client a role instead of an access key.
 func asRole(file, host string) func(*eci.Config) {
 	return func(c *eci.Config) {
-		c.Credentials = eci.Credentials{RRSA: &eci.RRSA{RoleARN: "role", OIDCProviderARN: "provider", TokenFile: file, STSEndpoint: host}}
+		c.Credentials = eci.Credentials{RRSA: &eci.RRSA{RoleARN: "role", OIDCProviderARN: "provider", TokenFile: file}}
+		c.STSEndpoint = host
 	}
 }
 

@@ -203,3 +203,25 @@ func TestSimulatorWantsSessions(t *testing.T) {
 		t.Error("a session needs no token")
 	}
 }
+
+// TestSimulatorKnowsWhoCalls checks the account of each access key: two may belong to one account or to two.
+func TestSimulatorKnowsWhoCalls(t *testing.T) {
+	url := simulate(t, func(s *simulator.State) {
+		s.AccessKeys["second-id"], s.AccessKeys["third-id"], s.AccessKeys["STS.id"] = "second-secret", "third-secret", sessionSecret
+		s.AccountIDs = map[string]string{"third-id": "1000000000000003", "STS.id": "1000000000000004"}
+		s.SecurityTokens = map[string]simulator.SecurityToken{"STS.id": {Token: sessionToken, Expires: time.Now().Add(time.Hour).Format(time.RFC3339)}}
+	})
+	for id, tc := range map[string]struct{ secret, token, want string }{
+		keyID: {secret, "", "1000000000000001"}, "second-id": {"second-secret", "", "1000000000000001"},
+		"third-id": {"third-secret", "", "1000000000000003"}, "STS.id": {sessionSecret, sessionToken, "1000000000000004"},
+	} {
+		got, err := newClient(t, url, func(c *eci.Config) {
+			c.Credentials = eci.Credentials{AccessKeyID: id, AccessKeySecret: tc.secret, SecurityToken: tc.token}
+		}).AccountID(t.Context())
+		if got != tc.want || err != nil {
+			t.Errorf("%s belongs to %q, %v; want %q", id, got, err, tc.want)
+		}
+	}
+	_, err := newClient(t, url, func(c *eci.Config) { c.Credentials.AccessKeySecret = "wrong-secret" }).AccountID(t.Context())
+	wantError(t, err, eci.ClassCredentials, "SignatureDoesNotMatch")
+}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/spillway-k8s/spillway/pkg/owner"
 )
 
 const (
@@ -53,7 +55,7 @@ func unsupportedPod(pod *corev1.Pod) string {
 		return "ECI cannot run pods with more than " + strconv.Itoa(mostVolumes) + " volumes (this one has " + strconv.Itoa(len(pod.Spec.Volumes)) + ")"
 	}
 	for i := range pod.OwnerReferences {
-		if pod.OwnerReferences[i].Kind == "DaemonSet" {
+		if owner.IsDaemonSet(&pod.OwnerReferences[i]) {
 			return "ECI cannot run pods of a DaemonSet (owner " + pod.OwnerReferences[i].Name + ")"
 		}
 	}

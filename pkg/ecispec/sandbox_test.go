@@ -14,7 +14,7 @@ import (
 // plain is a pod with something of everything that ECI can run.
 func plain() *wrappers.Pod {
 	p := pod()
-	p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web"}}
+	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web"}}
 	p.Spec.InitContainers = []corev1.Container{{Name: "init"}}
 	p.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80}}
@@ -94,9 +94,17 @@ func TestUnsupported(t *testing.T) {
 		})
 	}
 	daemon := plain()
-	daemon.OwnerReferences[0] = metav1.OwnerReference{Kind: "DaemonSet", Name: "agent"}
+	daemon.OwnerReferences[0] = metav1.OwnerReference{APIVersion: "apps/v1", Kind: "DaemonSet", Name: "agent"}
 	if diff := cmp.Diff("ECI cannot run pods of a DaemonSet (owner agent)", Unsupported(daemon.Obj())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for apiVersion, want := range map[string]string{
+		"apps.kruise.io/v1alpha1": "ECI cannot run pods of a DaemonSet (owner agent)", "ads.example.com/v1": "",
+	} {
+		daemon.OwnerReferences[0].APIVersion = apiVersion
+		if got := Unsupported(daemon.Obj()); got != want {
+			t.Errorf("of a DaemonSet of %s: %q, want %q", apiVersion, got, want)
+		}
 	}
 }
 

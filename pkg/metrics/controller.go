@@ -52,7 +52,7 @@ var (
 	resultLabel      = Label{Name: "result", Values: []string{ResultWritten, ResultConflict, ResultFailed}}
 	actionLabel      = Label{Name: "action", Values: []string{
 		"DescribeAvailableResource", "DescribeContainerGroupPrice", "DescribeContainerGroupStatus", "DescribeContainerGroups", "DescribeRegions",
-		"DescribeVSwitches", "ListUsage",
+		"DescribeVSwitches", "GetCallerIdentity", "ListUsage",
 	}}
 	codeLabel = Label{Name: "code", Values: []string{CodeOK, "Credentials", "Throttled", "NoStock", "Quota", "NotFound", "Server", "Network"}}
 )
@@ -71,12 +71,12 @@ var (
 	})
 	calls = Controller.counter(Metric{
 		Name: "spillway_eci_calls_total", Labels: []Label{actionLabel, codeLabel},
-		Help:  "HTTP requests to ECI and VPC, by action and by OK or the kind of failure.",
+		Help:  "HTTP requests to ECI, VPC and STS, by action and by OK or the kind of failure.",
 		Watch: "Credentials: the Secret or the RAM role. Throttled: too many callers in the account. Server and Network pass, or are an outage.",
 	})
 	callTook = Controller.histogram(Metric{
 		Name: "spillway_eci_call_duration_seconds", Labels: []Label{actionLabel},
-		Help:    "How long HTTP requests to ECI and VPC took, without the wait for their turn.",
+		Help:    "How long HTTP requests to ECI, VPC and STS took, without the wait for their turn.",
 		Watch:   "Near 5 s calls time out, and the capacity becomes old.",
 		Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 	})

@@ -45,10 +45,12 @@ type Node struct {
 	Zone string
 	// Region decides what is billed for a pod.
 	Region string
-	// Account names whose quota it is: the nodes of one account share it.
+	// Account names whose quota it is: the nodes of one account share it. Of a node whose account is not known it is
+	// VirtualNode's UnknownAccount.
 	Account string
 
-	// deleted is true while the VirtualNode is being deleted, and unobserved until the status speaks of its spec.
+	// deleted is true while the VirtualNode is being deleted, and unobserved until the status speaks of its spec and
+	// says whose account it is.
 	deleted, unobserved bool
 	capacity            Amount
 	// bounds says in words what bounds each part of the capacity, in a sentence about a pod that does not fit.
@@ -95,15 +97,17 @@ func Describing(all []*v1alpha1.VirtualNode) map[string]*v1alpha1.VirtualNode {
 func New(vn *v1alpha1.VirtualNode) *Node {
 	n := &Node{
 		Name: vn.NodeName(), Zone: vn.Spec.Zone, Region: vn.Spec.Region, Account: vn.Account(), quotaMilliCPU: Unbounded,
-		deleted: vn.DeletionTimestamp != nil, unobserved: vn.Status.ObservedGeneration < vn.Generation, stockOuts: map[string]stockOut{}, lowStock: map[string]bool{},
+		deleted:    vn.DeletionTimestamp != nil,
+		unobserved: vn.Status.ObservedGeneration < vn.Generation || vn.Status.AccountID == "",
+		stockOuts:  map[string]stockOut{}, lowStock: map[string]bool{},
 	}
 	status := &vn.Status
 	n.capacity, n.bounds = capacityOf(vn)
 	if status.QuotaCPU != nil {
 		n.quotaMilliCPU = status.QuotaCPU.MilliValue()
-	}
-	if status.LastRefreshTime != nil {
-		n.quotaAt = status.LastRefreshTime.Time
+		if status.LastRefreshTime != nil {
+			n.quotaAt = status.LastRefreshTime.Time
+		}
 	}
 	if status.FreshUntil != nil {
 		n.freshUntil = status.FreshUntil.Time

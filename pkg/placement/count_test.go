@@ -30,6 +30,9 @@ func TestUnitOf(t *testing.T) {
 		"no record: without the podLabels of the unit":            {pod: BoundPod{NodeLabels: inB, Annotations: note}, want: 2},
 		"no record: with the podLabels and podAnnotations":        {pod: BoundPod{NodeLabels: inB, Labels: gold, Annotations: note}, want: 1},
 		"a record goes before labels that are not on the pod yet": {pod: BoundPod{Unit: policy.Units[1].ID, NodeLabels: inB}, want: 1},
+		"a record goes before labels that an operator has changed": {
+			pod: BoundPod{Unit: policy.Units[1].ID, NodeLabels: inB, Labels: map[string]string{"tier": "lead"}}, want: 1,
+		},
 		"a virtual node": {pod: BoundPod{NodeLabels: map[string]string{"type": "virtual-kubelet", "pool": "a"}}, want: 3},
 		"a VNode":        {pod: BoundPod{NodeLabels: map[string]string{"k8s.aliyun.com/vnode": "true"}}, want: 3},
 		"the node is not known any more: the record decides":       {pod: BoundPod{Unit: "rest"}, want: 2},

@@ -138,6 +138,12 @@ func newBinding(s *cycleState, pod *corev1.Pod, nodeName string) *corev1.Binding
 	if hasUserCost {
 		annotations[v1alpha1.AnnotationUserDeletionCost] = userCost
 	}
-	binding.Annotations, binding.Labels = annotations, s.unit.LabelsFor(pod.Labels)
+	labels := s.unit.LabelsFor(pod.Labels)
+	// The pod of a template that was copied from another pod may bring that one's note.
+	note := placement.ReplacedLabels(pod.Labels, labels)
+	if _, brought := pod.Annotations[v1alpha1.AnnotationPodLabels]; brought || note != "" {
+		annotations[v1alpha1.AnnotationPodLabels] = note
+	}
+	binding.Annotations, binding.Labels = annotations, labels
 	return binding
 }

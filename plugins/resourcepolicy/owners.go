@@ -8,6 +8,7 @@ import (
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 
+	"github.com/spillway-k8s/spillway/pkg/owner"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
@@ -28,31 +29,32 @@ func newOwners(factory informers.SharedInformerFactory) *owners {
 // leaves returns the kind and name of the pod's owner if its selector matches the pod now and would not match it any more once the labels are written.
 // It returns "" otherwise, and for owners of other kinds.
 func (o *owners) leaves(pod *corev1.Pod, written map[string]string) string {
-	owner := metav1.GetControllerOf(pod)
-	if owner == nil {
+	ref := metav1.GetControllerOf(pod)
+	if ref == nil {
 		return ""
 	}
-	selector := o.selector(pod.Namespace, owner)
+	selector := o.selector(pod.Namespace, ref)
 	if selector == nil || !placement.Loses(selector, pod.Labels, written) {
 		return ""
 	}
-	return owner.Kind + " " + owner.Name
+	return ref.Kind + " " + ref.Name
 }
 
-// selector returns the selector of an owner, or nil.
-func (o *owners) selector(namespace string, owner *metav1.OwnerReference) labels.Selector {
+// selector returns the selector of an owner, or nil when the owner is of another kind or gone. Another object that has
+// its name now is not the owner.
+func (o *owners) selector(namespace string, ref *metav1.OwnerReference) labels.Selector {
 	var spec *metav1.LabelSelector
-	switch owner.Kind {
-	case "ReplicaSet":
-		if rs, err := o.replicaSets.ReplicaSets(namespace).Get(owner.Name); err == nil {
+	switch owner.KindOf(ref) {
+	case owner.ReplicaSet:
+		if rs, err := o.replicaSets.ReplicaSets(namespace).Get(ref.Name); err == nil && rs.UID == ref.UID {
 			spec = rs.Spec.Selector
 		}
-	case "StatefulSet":
-		if set, err := o.statefulSets.StatefulSets(namespace).Get(owner.Name); err == nil {
+	case owner.StatefulSet:
+		if set, err := o.statefulSets.StatefulSets(namespace).Get(ref.Name); err == nil && set.UID == ref.UID {
 			spec = set.Spec.Selector
 		}
-	case "ReplicationController":
-		if rc, err := o.controllers.ReplicationControllers(namespace).Get(owner.Name); err == nil {
+	case owner.ReplicationController:
+		if rc, err := o.controllers.ReplicationControllers(namespace).Get(ref.Name); err == nil && rc.UID == ref.UID {
 			return labels.SelectorFromSet(rc.Spec.Selector)
 		}
 	}

@@ -240,7 +240,9 @@ func (o *Offers) check(a *Asking, name string, changed changes) (offer.Verdict, 
 	if node == nil {
 		return offer.Verdict{}, false
 	}
-	held := offer.Held{Account: o.accounts[node.Account], Quota: offer.Unbounded}
+	// Pods on nodes whose account is not known may hold a part of any account of the region.
+	unknown := o.accounts[eciv1alpha1.UnknownAccount(node.Region)]
+	held := offer.Held{Account: o.accounts[node.Account] + unknown, Quota: offer.Unbounded}
 	if quota, known := a.catalog.quotas[node.Account]; known {
 		held.Quota = quota
 	}

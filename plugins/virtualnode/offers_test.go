@@ -42,12 +42,8 @@ func TestFilterByOffer(t *testing.T) {
 			wantCode: fwk.Unschedulable, wantReason: full,
 		},
 		"another account has a quota of its own": {
-			zones: []*wrappers.Zone{zone(zoneJ, "4").Quota("4"), func() *wrappers.Zone {
-				z := zone(zoneK, "4").Quota("4")
-				z.Spec.Credentials.SecretName = "other"
-				return z
-			}()},
-			pods: []*wrappers.Pod{billed("a").Node(nodeK), billed("b").Node(nodeK)},
+			zones: []*wrappers.Zone{zone(zoneJ, "4").Quota("4"), zone(zoneK, "4").Quota("4").Secret("other").AccountID("2")},
+			pods:  []*wrappers.Pod{billed("a").Node(nodeK), billed("b").Node(nodeK)},
 		},
 		"out of stock": {
 			zones:    []*wrappers.Zone{soldOut(zone(zoneJ, "100"), "2-4Gi", time.Minute)},

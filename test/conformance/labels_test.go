@@ -1,11 +1,15 @@
 package conformance
 
 import (
+	"encoding/json"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/test/conformance/harness"
@@ -27,6 +31,42 @@ var _ = Describe("podLabels, podAnnotations and node expressions (R2, R3, R9)", 
 		Expect(w.UnitOf(pod)).To(Equal("first"))
 		w.HasLabel(pod, "tier", "gold")
 		Expect(pod.Annotations).To(HaveKeyWithValue("note", "new"))
+	})
+
+	It("are left to whoever changes or removes them afterwards, and the pod still counts for its unit", func(ctx SpecContext) {
+		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("none")).Unit(w.ECS("first").PodLabel("role", "spill").Max(1)).Unit(w.ECI()))
+		pod := w.Create(w.Pod())
+		Expect(w.UnitOf(pod)).To(Equal("first"))
+		w.HasLabel(pod, "role", "spill")
+		// The controller writes the cost and the labels of a pod in one patch: once it has answered a cost, it has
+		// looked at the labels.
+		edit := func(role any, cost string) {
+			GinkgoHelper()
+			data, err := json.Marshal(map[string]any{"metadata": map[string]any{
+				"labels": map[string]any{"role": role}, "annotations": map[string]any{corev1.PodDeletionCost: cost},
+			}})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(harness.API.Patch(ctx, pod, client.RawPatch(types.MergePatchType, data))).To(Succeed())
+		}
+		edit("master", "7")
+		costs(pod, "-99999993", "7")
+		Expect(w.Get(pod).Labels).To(HaveKeyWithValue("role", "master"))
+		edit(nil, "8")
+		costs(pod, "-99999992", "8")
+		Expect(w.Get(pod).Labels).NotTo(HaveKey("role"))
+		Expect(w.Place(w.Pod())).To(Equal("eci"), "the unit is full by the pod's record")
+	})
+
+	It("of an edit are added to placed pods that lack the key, and change no value", func(ctx SpecContext) {
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Named("first").PodLabel("role", "spill")).Unit(w.ECI()))
+		pod := w.Create(w.Pod())
+		Expect(w.UnitOf(pod)).To(Equal("first"))
+		w.HasLabel(pod, "role", "spill")
+		before := rp.DeepCopy()
+		rp.Spec.Units[0].PodLabels = v1alpha1.LabelSet{"role": "other", "zone": "b"}
+		Expect(harness.API.Patch(ctx, rp, client.MergeFrom(before))).To(Succeed())
+		Eventually(func() map[string]string { return w.Get(pod).Labels }).Should(HaveKeyWithValue("zone", "b"))
+		Expect(pod.Labels).To(HaveKeyWithValue("role", "spill"))
 	})
 
 	It("pods that were not placed by the policy count only with them", func() {

@@ -48,7 +48,7 @@ func script(patch string) {
 	DeferCleanup(func() {
 		state, err := json.Marshal(simulator.DefaultState())
 		Expect(err).NotTo(HaveOccurred())
-		send([]byte(`{"regions":null,"actions":null,"accessKeys":null,"securityTokens":null}`))
+		send([]byte(`{"regions":null,"actions":null,"accessKeys":null,"accountIDs":null,"securityTokens":null}`))
 		send(state)
 	})
 }

@@ -89,7 +89,7 @@ func reset() {
 	GinkgoHelper()
 	state, err := json.Marshal(simulator.DefaultState())
 	Expect(err).NotTo(HaveOccurred())
-	script(`{"regions":null,"actions":null,"accessKeys":null,"securityTokens":null}`)
+	script(`{"regions":null,"actions":null,"accessKeys":null,"accountIDs":null,"securityTokens":null}`)
 	send(http.MethodPatch, "/admin/state", string(state), nil)
 }
 

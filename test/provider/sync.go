@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/owner"
 )
 
 // site is where a virtual node's container groups are.
@@ -164,10 +166,6 @@ func (p *Provider) patch(ctx context.Context, pod *corev1.Pod, change podPatch) 
 func isGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
 func ofJob(pod *corev1.Pod) bool {
-	for _, owner := range pod.OwnerReferences {
-		if owner.Kind == "Job" {
-			return true
-		}
-	}
-	return false
+	isJob := func(ref metav1.OwnerReference) bool { return owner.KindOf(&ref) == owner.Job }
+	return slices.ContainsFunc(pod.OwnerReferences, isJob)
 }

@@ -15,15 +15,26 @@ import (
 // Zone builds a VirtualNode.
 type Zone struct{ eciv1alpha1.VirtualNode }
 
-// MakeZone returns a Managed VirtualNode in a zone of cn-beijing, with the Secret of the samples. Its name and UID are the zone.
+// AccountID is the account that the credentials of a Zone belong to, as those of the simulator.
+const AccountID = "1000000000000001"
+
+// MakeZone returns a Managed VirtualNode in a zone of cn-beijing, with the Secret of the samples and a known account.
+// Its name and UID are the zone.
 func MakeZone(zone string) *Zone {
 	z := &Zone{}
 	z.Name, z.UID = zone, types.UID(zone)
 	z.Spec = eciv1alpha1.VirtualNodeSpec{
 		Region: "cn-beijing", Zone: zone, Ownership: eciv1alpha1.OwnershipManaged, Credentials: eciv1alpha1.Credentials{SecretName: "eci-credentials"},
 	}
+	z.Status.AccountID = AccountID
 	return z
 }
+
+// Secret sets the Secret with the credentials.
+func (z *Zone) Secret(name string) *Zone { z.Spec.Credentials.SecretName = name; return z }
+
+// AccountID sets the account that the credentials belong to by the status; empty: it is not known.
+func (z *Zone) AccountID(id string) *Zone { z.Status.AccountID = id; return z }
 
 // Obj returns the VirtualNode.
 func (z *Zone) Obj() *eciv1alpha1.VirtualNode { return &z.VirtualNode }

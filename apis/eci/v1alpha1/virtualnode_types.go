@@ -1,8 +1,6 @@
 package v1alpha1
 
 import (
-	"strings"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -127,9 +125,16 @@ type VirtualNodeStatus struct {
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
 
-	// account is the region and account that the capacity was read from.
+	// account is the region and the credentials that the capacity was read with: the Secret, or the RAM role and its
+	// identity provider.
 	// +optional
 	Account string `json:"account,omitempty"`
+
+	// accountID is the ID of the Alibaba Cloud account that these credentials belong to, by STS GetCallerIdentity.
+	// VirtualNodes of one region and account ID share the account's quota. No pods are placed on the node before it is
+	// known.
+	// +optional
+	AccountID string `json:"accountID,omitempty"`
 
 	// capacity is what the pods on the node may hold in total, those that are there included, in what ECI bills. The allocatable of a Managed Node is the
 	// same.
@@ -299,16 +304,25 @@ func (v *VirtualNode) NodeName() string {
 // IsManaged tells whether Spillway writes the Node.
 func (v *VirtualNode) IsManaged() bool { return v.Spec.Ownership != OwnershipExternal }
 
-// Account names the account and region whose quota the VirtualNode draws on: those of equal name share it. The account of a role is in its ARN; that of an
-// access key only ECI knows, so that the VirtualNodes of one account and region must name one Secret.
-func (v *VirtualNode) Account() string {
-	credentials := v.Spec.Credentials
-	if credentials.RRSA != nil {
-		account := strings.TrimPrefix(credentials.RRSA.RoleARN, "acs:ram::")
-		if end := strings.Index(account, ":"); end >= 0 {
-			account = account[:end]
-		}
-		return v.Spec.Region + " account " + account
+// CredentialsKey names the region and the credentials with which ECI is asked: the VirtualNodes of one key have one
+// reading. A role that does not work must show on its own VirtualNode, whatever other roles the account has.
+func (v *VirtualNode) CredentialsKey() string {
+	if role := v.Spec.Credentials.RRSA; role != nil {
+		return v.Spec.Region + " role " + role.RoleARN + " by " + role.OIDCProviderARN
 	}
-	return v.Spec.Region + " Secret " + credentials.SecretName
+	return v.Spec.Region + " Secret " + v.Spec.Credentials.SecretName
 }
+
+// Account names the region and the account whose quota the VirtualNode draws on: those of equal name share it. Two
+// Secrets, or a Secret and a role, may belong to one account: only its ID tells. While that is not known it is the
+// UnknownAccount.
+func (v *VirtualNode) Account() string {
+	if v.Status.AccountID == "" {
+		return UnknownAccount(v.Spec.Region)
+	}
+	return v.Spec.Region + " account " + v.Status.AccountID
+}
+
+// UnknownAccount is the Account of the VirtualNodes of a region whose account is not known: it may be any account, so
+// that what their pods hold counts in all of them.
+func UnknownAccount(region string) string { return region + " account unknown" }

@@ -15,6 +15,10 @@ const (
 	// Later edits of the pod do not change what it counts for.
 	AnnotationECISpecs = "scheduling.spillway.dev/eci-specs"
 
+	// AnnotationPodLabels notes what has become of the podLabels of the unit on a pod, so that each is written once:
+	// key=value is a label that the pod carried with that value before its binding, a key alone one that is settled.
+	AnnotationPodLabels = "scheduling.spillway.dev/pod-labels"
+
 	// AnnotationPrefix begins the annotations that Spillway writes.
 	AnnotationPrefix = "scheduling.spillway.dev/"
 

@@ -117,11 +117,12 @@ type Unit struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(r, !format.qualifiedName().validate(r).hasValue())",message="every key of maxResources must be a resource name such as cpu, memory or nvidia.com/gpu"
 	MaxResources map[corev1.ResourceName]quantity.Quantity `json:"maxResources,omitempty"`
 
-	// podLabels are written on the pods placed in the unit, over what they carry. A pod that was not placed by the policy counts for the unit only if it
-	// carries them. They may not change the labels that selector or matchLabelKeys name. A pod that they would give to another policy, or take from the
-	// selector of its ReplicaSet, StatefulSet or ReplicationController, is not placed in the unit.
-	// The label k8s.aliyun.com/resource-policy-wait-for-ecs-scaling is not written and not needed for counting: "true" makes pods wait in the unit
-	// under TimeoutOrExceedMax although it has no cap.
+	// podLabels are written on the pods placed in the unit, over what they carry, once: what is changed on a pod
+	// afterwards stays. A pod that was not placed by the policy counts for the unit only if it carries them. They may
+	// not change the labels that selector or matchLabelKeys name. A pod that they would give to another policy, or take
+	// from the selector of its ReplicaSet, StatefulSet or ReplicationController, is not placed in the unit. The label
+	// k8s.aliyun.com/resource-policy-wait-for-ecs-scaling is not written and not needed for counting: "true" makes pods
+	// wait in the unit under TimeoutOrExceedMax although it has no cap.
 	// +optional
 	PodLabels LabelSet `json:"podLabels,omitempty"`
 

@@ -93,7 +93,13 @@ func TestActions(t *testing.T) {
 		"price without a zone":        {action: "DescribeContainerGroupPrice", query: query{"Cpu": "1", "Memory": "2"}, wantCode: "MissingParameter"},
 		"an action that is not there": {action: "CreateUnicorn", wantCode: "InvalidAction.NotFound"},
 		"another version":             {action: "ListUsage", version: "2014-05-26", wantCode: "InvalidVersion"},
-		"another product":             {action: "ListUsage", version: vpcVersion, wantCode: "InvalidAction.NotFound"},
+		"whose key it is": {
+			action: "GetCallerIdentity", version: stsVersion, query: query{"RegionId": ""},
+			want: `{"AccountId":"1000000000000001","Arn":"acs:ram::1000000000000001:user/simulator-id","IdentityType":"RAMUser",` +
+				`"PrincipalId":"simulator-id","UserId":"simulator-id"}`,
+		},
+		"STS's version for ECI": {action: "ListUsage", version: stsVersion, wantCode: "InvalidAction.NotFound"},
+		"another product":       {action: "ListUsage", version: vpcVersion, wantCode: "InvalidAction.NotFound"},
 		"a vSwitch": {
 			action: "DescribeVSwitches", version: vpcVersion, query: query{"VSwitchId": "vsw-b"},
 			want: vSwitchAnswer(1, 10, 1, vSwitchOf("b", 1)),

@@ -19,6 +19,8 @@ func TestPatchRefusesWhatItCannotUse(t *testing.T) {
 		`{"clockSkew":"late"}`:                        `clockSkew: "late": must be a duration, such as -20m`,
 		`{"errorRate":2}`:                             `errorRate: 2: must be from 0 to 1`,
 		`{"outtage":true}`:                            `reading the new state: json: unknown field "outtage"`,
+		`{"accountIDs":{"nobody":"1"}}`:               `accountIDs.nobody: accessKeys has no such access key ID`,
+		`{"accountIDs":{"simulator-id":"a"}}`:         `accountIDs.simulator-id: "a": must be the ID of an account, such as 1000000000000001`,
 		`{"securityTokens":{"nobody":{"token":"t"}}}`: `securityTokens.nobody: accessKeys has no such access key ID`,
 		`{"securityTokens":{"simulator-id":{}}}`:      `securityTokens.simulator-id.token: "": must not be empty`,
 		`{"actions":{"ListUsage":{"latency":"-1s"}}}`: `actions.ListUsage.latency: "-1s": must be a duration of 0s or more, such as 250ms`,
@@ -29,7 +31,7 @@ func TestPatchRefusesWhatItCannotUse(t *testing.T) {
 		`{"securityTokens":{"simulator-id":{"token":"t","expires":"soon"}}}`: `securityTokens.simulator-id.expires: "soon": must be a time of RFC 3339, ` +
 			`such as 2030-01-02T15:04:05Z`,
 		`{"actions":{"CreateUnicorn":{}}}`: `actions.CreateUnicorn: must be one of [CreateContainerGroup DeleteContainerGroup DescribeAvailableResource ` +
-			`DescribeContainerGroupPrice DescribeContainerGroupStatus DescribeContainerGroups DescribeRegions DescribeVSwitches ListUsage]`,
+			`DescribeContainerGroupPrice DescribeContainerGroupStatus DescribeContainerGroups DescribeRegions DescribeVSwitches GetCallerIdentity ListUsage]`,
 		zone(`{"default":"Plenty"}`):                           `regions.cn-test.zones.z.default: "Plenty": ` + categories,
 		zone(`{"stock":{"2-4Gi":"Plenty"}}`):                   `regions.cn-test.zones.z.stock.2-4Gi: "Plenty": ` + categories,
 		zone(`{"stock":{"2.0-4Gi":"WithStock"}}`):              `regions.cn-test.zones.z.stock.2.0-4Gi: "2.0-4Gi": must be a specification such as 2-4Gi or ecs.c6.large`,

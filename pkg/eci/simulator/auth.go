@@ -25,29 +25,30 @@ const (
 
 var authorizationHeader = regexp.MustCompile(`^ACS3-HMAC-SHA256 Credential=([^,]+),\s*SignedHeaders=([^,]+),\s*Signature=([0-9a-f]{64})$`)
 
-// authenticate checks the signature as Alibaba Cloud's "V3 request body and signature" page describes it.
-func (s *Server) authenticate(state *State, r *http.Request) *apiError {
+// authenticate checks the signature as Alibaba Cloud's "V3 request body and signature" page describes it. It returns
+// the access key ID of the caller.
+func (s *Server) authenticate(state *State, r *http.Request) (string, *apiError) {
 	parts := authorizationHeader.FindStringSubmatch(r.Header.Get("Authorization"))
 	if parts == nil {
-		return &apiError{http.StatusBadRequest, "IncompleteSignature", "The request signature does not conform to Aliyun standards."}
+		return "", &apiError{http.StatusBadRequest, "IncompleteSignature", "The request signature does not conform to Aliyun standards."}
 	}
 	accessKeyID, signedHeaders, signature := parts[1], strings.Split(parts[2], ";"), parts[3]
 	secret, ok := state.AccessKeys[accessKeyID]
 	if !ok {
-		return &apiError{http.StatusNotFound, "InvalidAccessKeyId.NotFound", "Specified access key is not found."}
+		return "", &apiError{http.StatusNotFound, "InvalidAccessKeyId.NotFound", "Specified access key is not found."}
 	}
 	now := s.now().Add(duration(state.ClockSkew))
 	if err := s.checkFreshness(r, now); err != nil {
-		return err
+		return "", err
 	}
 	mismatch := &apiError{http.StatusBadRequest, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation."}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if err != nil {
-		return &apiError{http.StatusBadRequest, "InvalidBody", "The request body cannot be read."}
+		return "", &apiError{http.StatusBadRequest, "InvalidBody", "The request body cannot be read."}
 	}
 	digest := sha256.Sum256(body)
 	if r.Header.Get("x-acs-content-sha256") != hex.EncodeToString(digest[:]) {
-		return mismatch
+		return "", mismatch
 	}
 	mandatory := []string{"host", "x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"}
 	if r.Header.Get(tokenHeader) != "" {
@@ -55,13 +56,13 @@ func (s *Server) authenticate(state *State, r *http.Request) *apiError {
 	}
 	for _, must := range mandatory {
 		if !slices.Contains(signedHeaders, must) {
-			return mismatch
+			return "", mismatch
 		}
 	}
 	if !hmac.Equal([]byte(signature), []byte(sign(secret, canonicalRequest(r, signedHeaders)))) {
-		return mismatch
+		return "", mismatch
 	}
-	return checkToken(state, accessKeyID, r.Header.Get(tokenHeader), now)
+	return accessKeyID, checkToken(state, accessKeyID, r.Header.Get(tokenHeader), now)
 }
 
 // checkToken refuses a temporary access key without its security token, or after its time, and a token that belongs to no key.

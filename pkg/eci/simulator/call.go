@@ -14,6 +14,7 @@ import (
 const (
 	eciVersion = "2018-08-08"
 	vpcVersion = "2016-04-28"
+	stsVersion = "2015-04-01"
 	bytesInGiB = 1 << 30
 	// maxSize bounds a specification, so that sums stay exact.
 	maxSize = 100_000
@@ -38,6 +39,7 @@ var actions = map[string]action{
 	"DescribeContainerGroups":      {version: eciVersion, answer: describeContainerGroups},
 	"DescribeRegions":              {version: eciVersion, global: true, answer: describeRegions},
 	"DescribeVSwitches":            {version: vpcVersion, answer: describeVSwitches},
+	"GetCallerIdentity":            {version: stsVersion, global: true, answer: getCallerIdentity},
 	"ListUsage":                    {version: eciVersion, answer: listUsage},
 }
 
@@ -49,6 +51,8 @@ type call struct {
 	regionState Region
 	query       url.Values
 	now         time.Time
+	// accessKeyID is that of the caller.
+	accessKeyID string
 }
 
 // checkZone refuses a zone that the region does not have.

@@ -1,6 +1,8 @@
-// Package simulator is an HTTP server that speaks the subset of the ECI OpenAPI (version 2018-08-08, RPC style) and of the VPC OpenAPI (2016-04-28) that
-// Spillway uses: it checks the signature of every request, keeps a ledger of container groups, answers with the documented field names and error
-// bodies, and can be told at run time to have less quota, no stock, to be slow, to fail or to be gone. docs/eci-simulator.md describes it for users.
+// Package simulator is an HTTP server that speaks the subset of the ECI OpenAPI (version 2018-08-08, RPC style), of the
+// VPC OpenAPI (2016-04-28) and of that of STS (2015-04-01) that Spillway uses: it checks the signature of every
+// request, keeps a ledger of container groups, answers with the documented field names and error bodies, and can be
+// told at run time to have less quota, no stock, to be slow, to fail or to be gone. docs/eci-simulator.md describes it
+// for users.
 package simulator
 
 import (
@@ -83,11 +85,12 @@ func (s *Server) answer(state *State, name string, r *http.Request) (map[string]
 	if state.FailWith != "" {
 		return nil, scripted(state.FailWith)
 	}
-	if err := s.authenticate(state, r); err != nil {
+	accessKeyID, err := s.authenticate(state, r)
+	if err != nil {
 		return nil, err
 	}
 	version := r.Header.Get("x-acs-version")
-	if version != eciVersion && version != vpcVersion {
+	if version != eciVersion && version != vpcVersion && version != stsVersion {
 		return nil, &apiError{http.StatusBadRequest, "InvalidVersion", "Specified parameter Version is not valid."}
 	}
 	action, known := actions[name]
@@ -97,23 +100,22 @@ func (s *Server) answer(state *State, name string, r *http.Request) (map[string]
 	if rand.Float64() < state.ErrorRate {
 		return nil, scripted("InternalError")
 	}
-	return s.perform(name, action, r)
+	return s.perform(name, action, &call{query: r.URL.Query(), accessKeyID: accessKeyID})
 }
 
 // perform takes the call from the rate limit of its action and answers it, one call after the other.
-func (s *Server) perform(name string, action action, r *http.Request) (map[string]any, *apiError) {
+func (s *Server) perform(name string, action action, c *call) (map[string]any, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, query := s.now(), r.URL.Query()
-	if !s.take(name, now) {
+	c.state, c.ledger, c.region, c.now = s.state, s.ledger, c.query.Get("RegionId"), s.now()
+	if !s.take(name, c.now) {
 		return nil, scripted("Throttling.User")
 	}
-	region := query.Get("RegionId")
-	regionState, known := s.state.Regions[region]
-	if !known && (!action.global || region != "") {
+	var known bool
+	if c.regionState, known = s.state.Regions[c.region]; !known && (!action.global || c.region != "") {
 		return nil, &apiError{http.StatusNotFound, "InvalidRegionId.NotFound", "The specified RegionId does not exist."}
 	}
-	return action.answer(&call{state: s.state, ledger: s.ledger, region: region, regionState: regionState, query: query, now: now})
+	return action.answer(c)
 }
 
 // current returns the state of this moment.

@@ -8,8 +8,11 @@ import (
 // State is everything that the simulator is told; what it counts by itself is the ledger. The admin API shows the state and changes it by JSON merge
 // patch (RFC 7386).
 type State struct {
-	// AccessKeys are the accounts: secrets by access key ID.
+	// AccessKeys are the secrets by access key ID.
 	AccessKeys map[string]string `json:"accessKeys"`
+	// AccountIDs are the IDs of the accounts that access keys of AccessKeys belong to, by access key ID; the others
+	// belong to 1000000000000001. The regions are those of every account.
+	AccountIDs map[string]string `json:"accountIDs"`
 	// SecurityTokens are the tokens that must come with an access key of AccessKeys, by access key ID, as with keys that STS has issued.
 	SecurityTokens map[string]SecurityToken `json:"securityTokens"`
 	// Regions are the regions that ECI is offered in, by ID.
@@ -141,7 +144,7 @@ func (s *State) complete() {
 			region.Zones[id] = zone
 		}
 	}
-	s.SecurityTokens, s.Actions = orEmpty(s.SecurityTokens), orEmpty(s.Actions)
+	s.AccountIDs, s.SecurityTokens, s.Actions = orEmpty(s.AccountIDs), orEmpty(s.SecurityTokens), orEmpty(s.Actions)
 }
 
 // orEmpty shows what is absent as {} and not as null.

@@ -37,6 +37,9 @@ func (s *State) validate() error {
 	if s.ErrorRate < 0 || s.ErrorRate > 1 {
 		return fmt.Errorf("errorRate: %v: must be from 0 to 1", s.ErrorRate)
 	}
+	if err := each("accountIDs", s.AccountIDs, s.validateAccountID); err != nil {
+		return err
+	}
 	if err := each("securityTokens", s.SecurityTokens, s.validateToken); err != nil {
 		return err
 	}
@@ -52,6 +55,16 @@ func each[V any](field string, entries map[string]V, validate func(field, key st
 		if err := validate(field+"."+key, key, entries[key]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (s *State) validateAccountID(field, accessKeyID, id string) error {
+	if _, ok := s.AccessKeys[accessKeyID]; !ok {
+		return fmt.Errorf("%s: accessKeys has no such access key ID", field)
+	}
+	if !accountIDs.MatchString(id) {
+		return fmt.Errorf("%s: %q: must be the ID of an account, such as %s", field, id, defaultAccountID)
 	}
 	return nil
 }
