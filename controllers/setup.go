@@ -25,6 +25,7 @@ import (
 	"github.com/spillway-k8s/spillway/controllers/resourcepolicy"
 	"github.com/spillway-k8s/spillway/controllers/virtualnode"
 	"github.com/spillway-k8s/spillway/pkg/metrics"
+	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
 // reconcileTimeout bounds each reconciliation: a webhook, or an API server, that does not answer must not keep a worker
@@ -35,6 +36,8 @@ const reconcileTimeout = time.Minute
 type Options struct {
 	// SchedulerName is the schedulerName of the pods that Spillway places.
 	SchedulerName string
+	// AllowedPodKeys are the keys that units may write on pods. nil: the default.
+	AllowedPodKeys *placement.PodKeys
 	// Account says how ECI is asked. Its SchedulerName is set by Setup.
 	Account account.Options
 	// MaxCapacityAge is how old the capacity of a virtual node may become before it gets no new pods.
@@ -51,10 +54,13 @@ var registerMetrics = sync.OnceFunc(func() { ctrlmetrics.Registry.MustRegister(m
 // Setup adds every controller to the manager.
 func Setup(mgr ctrl.Manager, options Options) error {
 	registerMetrics()
+	if options.AllowedPodKeys == nil {
+		options.AllowedPodKeys = placement.DefaultPodKeys()
+	}
 	if err := podindex.Register(mgr); err != nil {
 		return err
 	}
-	policies, selectors := governing.NewSource(mgr.GetClient()), owners.NewSelectors(mgr.GetAPIReader())
+	policies, selectors := governing.NewSource(mgr.GetClient(), options.AllowedPodKeys), owners.NewSelectors(mgr.GetAPIReader())
 	status := resourcepolicy.New(mgr.GetClient(), resourcepolicy.Options{SchedulerName: options.SchedulerName, Policies: policies, Owners: selectors})
 	if err := status.Register(mgr); err != nil {
 		return fmt.Errorf("registering %s: %w", resourcepolicy.Name, err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // ECI is asked over HTTPS, and the image has no file of root certificates.
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/spillway-k8s/spillway/controllers"
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/pkg/version"
 )
 
@@ -86,10 +88,20 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 		"how old the capacity of a virtual node may become before it gets no new pods; more than refresh-interval")
 	flags.StringVar(&o.controllers.SchedulerName, "scheduler-name", "spillway-scheduler",
 		"schedulerName of the pods that Spillway places; pods of others are not reported as waiting or held")
+	flags.Func("allowed-pod-keys", "keys that podLabels and podAnnotations of units may have, separated by commas: keys, domains "+
+		"such as example.com/*, or * for every key outside the reserved domains; as allowedPodKeys of the scheduler's plugin "+
+		"ResourcePolicy; by default "+strings.Join(placement.DefaultPodKeys().Entries(), ","), o.allowPodKeys)
 	flags.BoolVar(&o.leaderElect, "leader-elect", true, "act only while holding the lease, so that several replicas can run")
 	o.metrics.addFlags(flags)
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.profileAddress, "pprof-bind-address", "0", "address of /debug/pprof, such as 127.0.0.1:8082; 0 switches it off")
+}
+
+// allowPodKeys is the function of the flag allowed-pod-keys. Without a key nothing is allowed.
+func (o *options) allowPodKeys(list string) (err error) {
+	entries := strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+	o.controllers.AllowedPodKeys, err = placement.ParsePodKeys(entries)
+	return err
 }
 
 // validate returns an error that names the flag, its value and what is allowed.

@@ -24,6 +24,7 @@ import (
 	"github.com/spillway-k8s/spillway/controllers/owners"
 	"github.com/spillway-k8s/spillway/controllers/podindex"
 	"github.com/spillway-k8s/spillway/pkg/metrics"
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/scrape"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -55,7 +56,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			}
 			return c.Patch(ctx, obj, patch, opts...)
 		}}).Build()
-	w.Controller = New(api, Options{Policies: governing.NewSource(api), Owners: owners.NewSelectors(api)})
+	w.Controller = New(api, Options{Policies: governing.NewSource(api, placement.DefaultPodKeys()), Owners: owners.NewSelectors(api)})
 	return w
 }
 

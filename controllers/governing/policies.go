@@ -28,6 +28,8 @@ var Later = predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return 
 // Source compiles the policies of a namespace once for each edit. It is safe for concurrent use.
 type Source struct {
 	reader client.Reader
+	// keys are those that units may write on pods.
+	keys *placement.PodKeys
 
 	mu         sync.Mutex
 	namespaces map[string]*compiled
@@ -39,9 +41,14 @@ type compiled struct {
 	policies    *placement.Policies
 }
 
-// NewSource returns a source that reads policies from a cache.
-func NewSource(cache client.Reader) *Source {
-	return &Source{reader: cache, namespaces: map[string]*compiled{}}
+// NewSource returns a source that reads policies from a cache. keys are those that units may write on pods.
+func NewSource(cache client.Reader, keys *placement.PodKeys) *Source {
+	return &Source{reader: cache, keys: keys, namespaces: map[string]*compiled{}}
+}
+
+// Compile compiles one policy as the scheduler of this installation does.
+func (s *Source) Compile(rp *v1alpha1.ResourcePolicy) *placement.Policy {
+	return placement.CompileWith(rp, s.keys)
 }
 
 // Policies returns the policies of a namespace. They must be asked for this namespace only.
@@ -59,7 +66,7 @@ func (s *Source) Policies(ctx context.Context, namespace string) (*placement.Pol
 	if known := s.namespaces[namespace]; known != nil && known.current(list.Items) {
 		return known.policies, nil
 	}
-	fresh := compile(namespace, list.Items)
+	fresh := s.compile(namespace, list.Items)
 	s.namespaces[namespace] = fresh
 	return fresh.policies, nil
 }
@@ -86,12 +93,12 @@ func (c *compiled) current(items []v1alpha1.ResourcePolicy) bool {
 	return true
 }
 
-func compile(namespace string, items []v1alpha1.ResourcePolicy) *compiled {
+func (s *Source) compile(namespace string, items []v1alpha1.ResourcePolicy) *compiled {
 	generations := map[types.UID]int64{}
 	policies := make([]*placement.Policy, 0, len(items))
 	for i := range items {
 		generations[items[i].UID] = items[i].Generation
-		policies = append(policies, placement.Compile(&items[i]))
+		policies = append(policies, s.Compile(&items[i]))
 	}
 	return &compiled{generations: generations, policies: placement.NewPolicies().WithNamespace(namespace, policies)}
 }

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -20,7 +21,7 @@ func TestSource(t *testing.T) {
 		wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS()).Obj(),
 		wrappers.MakePolicy("elsewhere").Namespace("other").Unit(wrappers.ECS()).Obj(),
 	).Build()
-	source := NewSource(api)
+	source := NewSource(api, placement.DefaultPodKeys())
 	governs := func(pod *wrappers.Pod) string {
 		t.Helper()
 		policy, err := source.Governing(t.Context(), pod.Obj())

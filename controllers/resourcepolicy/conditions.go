@@ -23,14 +23,14 @@ type judgement struct {
 
 // setRefused sets the conditions of a policy that is not acted on. What such a policy would do is not judged.
 func (s *scene) setRefused(status *v1alpha1.ResourcePolicyStatus, rp *v1alpha1.ResourcePolicy) {
-	setConditions(status, readyCondition(rp), s.shadowedCondition())
+	setConditions(status, readyCondition(rp, s.policy.Errors), s.shadowedCondition())
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionExhausted)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionMisconfigured)
 }
 
 // setConditions sets the conditions of a policy that is acted on.
 func (s *scene) setConditions(status *v1alpha1.ResourcePolicyStatus, rp *v1alpha1.ResourcePolicy, seen judgement) {
-	setConditions(status, readyCondition(rp), s.shadowedCondition(), s.exhaustedCondition(seen.pods), s.misconfiguredCondition(seen))
+	setConditions(status, readyCondition(rp, s.policy.Errors), s.shadowedCondition(), s.exhaustedCondition(seen.pods), s.misconfiguredCondition(seen))
 }
 
 func setConditions(status *v1alpha1.ResourcePolicyStatus, conditions ...metav1.Condition) {
@@ -41,17 +41,17 @@ func setConditions(status *v1alpha1.ResourcePolicyStatus, conditions ...metav1.C
 	}
 }
 
-func readyCondition(rp *v1alpha1.ResourcePolicy) metav1.Condition {
+func readyCondition(rp *v1alpha1.ResourcePolicy, errs field.ErrorList) metav1.Condition {
 	condition := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted,
 		Message: "the scheduler acts on this policy",
 	}
-	if errs := placement.Validate(rp); len(errs) > 0 {
+	if len(errs) > 0 {
 		condition.Status, condition.Reason = metav1.ConditionFalse, v1alpha1.ReasonUnsupported
 		if slices.ContainsFunc(errs, func(err *field.Error) bool { return err.Type == field.ErrorTypeInvalid }) {
 			condition.Reason = v1alpha1.ReasonInvalid
 		}
-		condition.Message = fmt.Sprintf("the pods of this policy wait: %v", errs.ToAggregate())
+		condition.Message = v1alpha1.RefusedMessagePrefix + errs.ToAggregate().Error()
 		return condition
 	}
 	if len(rp.Spec.Selector) == 0 {

@@ -32,7 +32,6 @@ import (
 	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/owners"
 	"github.com/spillway-k8s/spillway/pkg/metrics"
-	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
 const (
@@ -144,7 +143,7 @@ func (c *Controller) look(ctx context.Context, rp *v1alpha1.ResourcePolicy) (v1a
 	if err != nil {
 		return none, err
 	}
-	seen := scene{policy: placement.Compile(rp), policies: policies, pods: pods.Items, fleet: nodes}
+	seen := scene{policy: c.options.Policies.Compile(rp), policies: policies, pods: pods.Items, fleet: nodes}
 	counted := seen.count(c.options.SchedulerName)
 	lost, err := c.labelsThatLosePods(ctx, seen.policy, counted.unplaced)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/owners"
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -51,7 +52,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
 		}}).Build()
 	w.Controller = New(api, Options{
-		SchedulerName: wrappers.SchedulerName, Policies: governing.NewSource(api), Owners: owners.NewSelectors(api),
+		SchedulerName: wrappers.SchedulerName, Policies: governing.NewSource(api, placement.DefaultPodKeys()), Owners: owners.NewSelectors(api),
 	})
 	w.pace = newPace(interval, w.clock)
 	return w

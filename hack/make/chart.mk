@@ -55,4 +55,4 @@ test-chart: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/kubeconform $(CHART_SCHEMAS)
 			--api-versions admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy \
 		| $(call kubeconform,1.$$minor) || { echo "$$values is not valid on Kubernetes 1.$$minor" >&2; exit 1; }; \
 	done; done
-	@$(call kubeconform,1.37) config/samples config/rbac config/crd
+	@$(call kubeconform,1.37) config/samples config/rbac config/crd config/admission

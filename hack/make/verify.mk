@@ -21,8 +21,9 @@ generate: generate-docs $(CONTROLLER_GEN) ## Regenerate deepcopy functions, CRDs
 	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./apis/...
 	@$(CONTROLLER_GEN) crd:maxDescLen=500 rbac:roleName=spillway-controller paths=./apis/... paths=./controllers/... \
 		output:crd:artifacts:config=config/crd output:rbac:artifacts:config=config/rbac
-	@rm -rf $(addprefix $(CHART_FILES)/,crds rbac scheduler) && mkdir -p $(addprefix $(CHART_FILES)/,crds rbac scheduler)
+	@rm -rf $(addprefix $(CHART_FILES)/,admission crds rbac scheduler) && mkdir -p $(addprefix $(CHART_FILES)/,admission crds rbac scheduler)
 	@cp config/crd/*.yaml $(CHART_FILES)/crds/ && cp config/scheduler/config.yaml $(CHART_FILES)/scheduler/
+	@cp config/admission/*.yaml $(CHART_FILES)/admission/
 	@cp config/rbac/controller.yaml config/rbac/role.yaml config/rbac/scheduler.yaml $(CHART_FILES)/rbac/
 	@go test ./pkg/metrics -run '^TestPage$$' -count=1 -update >/dev/null
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
@@ -87,6 +89,20 @@ func (e *explanation) govern() {
 			e.object = &e.cluster.Policies[i]
 		}
 	}
+	if e.policy != nil && e.policy.Refusal == "" {
+		e.policy = refusedBy(e.policy, e.object)
+	}
+}
+
+// refusedBy returns the policy as its condition says it is. Which keys the units may write on pods is known to the installation alone.
+func refusedBy(policy *placement.Policy, object *v1alpha1.ResourcePolicy) *placement.Policy {
+	ready := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || ready.Status != metav1.ConditionFalse || ready.ObservedGeneration != object.Generation {
+		return policy
+	}
+	refused := *policy
+	refused.Refusal = fmt.Sprintf("ResourcePolicy %s is refused: %s", policy.Name, strings.TrimPrefix(ready.Message, v1alpha1.RefusedMessagePrefix))
+	return &refused
 }
 
 func (e *explanation) name() string { return fmt.Sprintf("Pod %s/%s", e.pod.Namespace, e.pod.Name) }

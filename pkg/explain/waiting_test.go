@@ -98,6 +98,32 @@ It has not been tried yet: it is very new, or no scheduler named "spillway-sched
 			want: `Pod default/web-1 waits. ResourcePolicy web governs it.
 It has not been tried yet: it is very new, or no scheduler named "spillway-scheduler" runs.
 ` + unitsOfWeb},
+		"the installation refuses the policy": {
+			pod: says(pod(), corev1.PodReasonUnschedulable, "refused"),
+			cluster: cluster(func() *v1alpha1.ResourcePolicy {
+				rp := web()
+				rp.Status.Conditions = []metav1.Condition{{
+					Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, ObservedGeneration: rp.Generation,
+					Reason: v1alpha1.ReasonInvalid, Message: v1alpha1.RefusedMessagePrefix + "a key that units may not write",
+				}}
+				return rp
+			}()),
+			want: `Pod default/web-1 waits, because its ResourcePolicy is not acted on: ResourcePolicy web is refused: a key that units may not write.
+ResourcePolicy web: Ready=False Invalid: the pods of this policy wait: a key that units may not write
+`},
+		"the installation refused the policy before its last edit": {
+			pod: pod().Obj(),
+			cluster: cluster(func() *v1alpha1.ResourcePolicy {
+				rp := web()
+				rp.Status.Conditions = []metav1.Condition{{
+					Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, ObservedGeneration: rp.Generation - 1,
+					Reason: v1alpha1.ReasonInvalid, Message: "old",
+				}}
+				return rp
+			}()),
+			want: `Pod default/web-1 waits. ResourcePolicy web governs it.
+It has not been tried yet: it is very new, or no scheduler named "spillway-scheduler" runs.
+` + unitsOfWeb + "ResourcePolicy web: Ready=False Invalid: old\n"},
 		"the policy is refused": {
 			pod:     says(pod(), corev1.PodReasonUnschedulable, "refused"),
 			cluster: cluster(wrappers.MakePolicy("web").Selector("app", "web").TryNext(v1alpha1.TryNextTimeout).Unit(wrappers.ECS()).Obj()),

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -26,6 +27,8 @@ type Policy struct {
 	Units []Unit
 	// Refusal is empty for a policy that is acted on. Otherwise the pods that it governs wait, and this is the reason they are given.
 	Refusal string
+	// Errors are what the policy is refused for.
+	Errors field.ErrorList
 
 	created  time.Time
 	selector []label
@@ -42,8 +45,13 @@ type Policy struct {
 	tracked []corev1.ResourceName
 }
 
-// Compile turns a ResourcePolicy into a Policy. It never fails: a spec that cannot be acted on yields a Policy with a Refusal.
-func Compile(rp *v1alpha1.ResourcePolicy) *Policy {
+// Compile turns a ResourcePolicy into a Policy as an installation that allows its units every key would: for those who do not know which keys an
+// installation allows.
+func Compile(rp *v1alpha1.ResourcePolicy) *Policy { return CompileWith(rp, EveryPodKey()) }
+
+// CompileWith turns a ResourcePolicy into a Policy, whose units may write these keys. It never fails: a spec that cannot be acted on yields a Policy with a
+// Refusal.
+func CompileWith(rp *v1alpha1.ResourcePolicy, keys *PodKeys) *Policy {
 	p := &Policy{
 		Namespace: rp.Namespace,
 		Name:      rp.Name,
@@ -59,9 +67,9 @@ func Compile(rp *v1alpha1.ResourcePolicy) *Policy {
 		ignoreTerminating: ptr.Deref(rp.Spec.IgnoreTerminatingPod, true),
 	}
 	p.tryNext, p.timeout = compileTryNext(rp.Spec.WhenTryNextUnits)
-	if errs := Validate(rp); len(errs) > 0 {
-		p.Refusal = fmt.Sprintf("ResourcePolicy %s is refused: %v", rp.Name, errs[0])
-		if more := len(errs) - 1; more > 0 {
+	if p.Errors = Validate(rp, keys); len(p.Errors) > 0 {
+		p.Refusal = fmt.Sprintf("ResourcePolicy %s is refused: %v", rp.Name, p.Errors[0])
+		if more := len(p.Errors) - 1; more > 0 {
 			p.Refusal += fmt.Sprintf(" (and %d more, see its condition Ready)", more)
 		}
 	}

@@ -22,8 +22,8 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		policy := Compile(rp)
-		if (policy.Refusal == "") != (len(Validate(rp)) == 0) {
-			t.Fatalf("refusal %q, but %v", policy.Refusal, Validate(rp))
+		if (policy.Refusal == "") != (len(Validate(rp, EveryPodKey())) == 0) {
+			t.Fatalf("refusal %q, but %v", policy.Refusal, Validate(rp, EveryPodKey()))
 		}
 		usage := Usage{Pods: max(pods, 0)}
 		requests := make([]int64, policy.VectorLen())

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -27,8 +27,8 @@ var resourceTypes = []v1alpha1.ResourceType{v1alpha1.ResourceACS, v1alpha1.Resou
 
 // Validate returns an error for every field of a ResourcePolicy that cannot be acted on: of type Invalid for a value that never can, of type
 // NotSupported or Forbidden for what this version does not act on. A policy with errors is refused as a whole: to ignore a field silently would place
-// pods where the user did not want them. The API server has checked everything else by the rules in the CRD.
-func Validate(rp *v1alpha1.ResourcePolicy) field.ErrorList {
+// pods where the user did not want them. The API server has checked everything else by the rules in the CRD. keys are those that units may write on pods.
+func Validate(rp *v1alpha1.ResourcePolicy, keys *PodKeys) field.ErrorList {
 	spec, path := &rp.Spec, field.NewPath("spec")
 	var errs field.ErrorList
 	errs = append(errs, validateWhenTryNextUnits(spec.WhenTryNextUnits, path.Child("whenTryNextUnits"))...)
@@ -52,6 +52,7 @@ func Validate(rp *v1alpha1.ResourcePolicy) field.ErrorList {
 		}
 		errs = append(errs, validateUnit(unit, at)...)
 		errs = append(errs, validateWritten(spec, unit, at)...)
+		errs = append(errs, validateKeys(unit, keys, at)...)
 	}
 	return errs
 }
@@ -97,8 +98,7 @@ func validateUnit(unit *v1alpha1.Unit, path *field.Path) field.ErrorList {
 	return errs
 }
 
-// validateWritten refuses what a unit would write on pods and must not: labels that decide which policy governs them and in which group, and the
-// annotations that Spillway keeps its record in.
+// validateWritten refuses labels that a unit would write on pods and that decide which policy governs them and in which group.
 func validateWritten(spec *v1alpha1.ResourcePolicySpec, unit *v1alpha1.Unit, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for _, l := range writtenLabels(unit.PodLabels) {
@@ -110,9 +110,29 @@ func validateWritten(spec *v1alpha1.ResourcePolicySpec, unit *v1alpha1.Unit, pat
 			errs = append(errs, field.Invalid(at, l.value, "would change the group of the pods: the key is one of matchLabelKeys"))
 		}
 	}
+	return errs
+}
+
+// validateKeys refuses the keys that units may not write on pods, and values that the API server would never accept on a pod: it does not check what
+// travels in a Binding, and a pod with such a label cannot be updated afterwards.
+func validateKeys(unit *v1alpha1.Unit, keys *PodKeys, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, l := range writtenLabels(unit.PodLabels) {
+		at := path.Child("podLabels").Key(l.key)
+		if why := keys.refusal(l.key); why != "" {
+			errs = append(errs, field.Invalid(at, l.value, why))
+		}
+		if len(validation.IsValidLabelValue(l.value)) > 0 {
+			errs = append(errs, field.Invalid(at, l.value, "must be a label value: at most 63 letters, digits, '-', '_' or '.'"))
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(unit.PodAnnotations)) {
-		if key == corev1.PodDeletionCost || strings.HasPrefix(key, v1alpha1.AnnotationPrefix) {
-			errs = append(errs, field.Invalid(path.Child("podAnnotations").Key(key), string(unit.PodAnnotations[key]), "this annotation is written by Spillway itself"))
+		why := keys.refusal(key)
+		if isOwnKey(key) {
+			why = "this annotation is written by Spillway itself"
+		}
+		if why != "" {
+			errs = append(errs, field.Invalid(path.Child("podAnnotations").Key(key), string(unit.PodAnnotations[key]), why))
 		}
 	}
 	return errs

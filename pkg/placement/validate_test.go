@@ -117,7 +117,7 @@ func TestValidate(t *testing.T) {
 			rp := wrappers.MakePolicy("p").Unit(wrappers.ECS()).Unit(wrappers.ECI()).Obj()
 			tc.edit(&rp.Spec)
 			got := ""
-			if err := Validate(rp).ToAggregate(); err != nil {
+			if err := Validate(rp, EveryPodKey()).ToAggregate(); err != nil {
 				got = err.Error()
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {

@@ -6,6 +6,7 @@
 //   - bind.go binds the pod, with the placement written on it by the same call (R9).
 //   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; notices.go tells users; metrics.go counts.
 //   - hints.go, watch.go and timers.go wake pods that were refused.
+//   - args.go reads the arguments of the plugin.
 //   - source.go is where the policies come from; decision.go, room.go, sample.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's
 //     snapshot; inflight.go and nominations.go are what the plugin remembers.
 //
@@ -114,17 +115,21 @@ func (s *Set) NewAdmission(context.Context, runtime.Object, fwk.Handle) (fwk.Plu
 	return &Admission{pl: s.pl}, nil
 }
 
-// New returns the ResourcePolicy plugin. It takes no arguments.
-func (s *Set) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+// New returns the ResourcePolicy plugin.
+func (s *Set) New(ctx context.Context, arguments runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 	pl := s.pl
 	if pl.handle != nil {
 		return nil, errors.New("the plugin ResourcePolicy is enabled in two profiles: enable it in one, because profiles do not see which unit the other's pods in flight are in")
+	}
+	keys, err := allowedPodKeys(arguments)
+	if err != nil {
+		return nil, fmt.Errorf("reading the arguments of the plugin %s: %w", Name, err)
 	}
 	pl.setUp(klog.FromContext(ctx), handle)
 	if err := pl.pods.AddIndexers(cache.Indexers{indexWaiting: waitingNamespace, indexNode: boundNode}); err != nil {
 		return nil, fmt.Errorf("indexing pods: %w", err)
 	}
-	source, err := newSource(ctx, handle, pl.activateNamespace)
+	source, err := newSource(ctx, handle, keys, pl.activateNamespace)
 	if err != nil {
 		return nil, fmt.Errorf("watching ResourcePolicies: %w", err)
 	}

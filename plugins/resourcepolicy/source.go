@@ -27,6 +27,8 @@ var policyResource = crd.Resource{
 // source holds the policies of the cluster, compiled.
 type source struct {
 	informer cache.SharedIndexInformer
+	// keys are those that units may write on pods.
+	keys *placement.PodKeys
 
 	// current is what the scheduling loop reads, while stale is false.
 	current atomic.Pointer[placement.Policies]
@@ -48,14 +50,15 @@ type compiledPolicy struct {
 
 var _ policySource = &source{}
 
-// newSource adds an informer of ResourcePolicies to the scheduler's factory. onChange is called after an edit with the namespace of the policy.
-func newSource(ctx context.Context, handle fwk.Handle, onChange func(klog.Logger, string)) (*source, error) {
+// newSource adds an informer of ResourcePolicies to the scheduler's factory. keys are those that units may write on pods. onChange is called after an edit
+// with the namespace of the policy.
+func newSource(ctx context.Context, handle fwk.Handle, keys *placement.PodKeys, onChange func(klog.Logger, string)) (*source, error) {
 	informer, err := crd.NewInformer(ctx, handle, &policyResource)
 	if err != nil {
 		return nil, err
 	}
 	logger := klog.FromContext(ctx)
-	s := &source{informer: informer, dirty: sets.New[string](), compiled: map[string]map[types.UID]compiledPolicy{}}
+	s := &source{informer: informer, keys: keys, dirty: sets.New[string](), compiled: map[string]map[types.UID]compiledPolicy{}}
 	s.current.Store(placement.NewPolicies())
 	s.stale.Store(true)
 	changed := func(obj any) {
@@ -136,7 +139,7 @@ func (s *source) compileNamespace(namespace string) []*placement.Policy {
 		rp := obj.(*v1alpha1.ResourcePolicy)
 		known := s.compiled[namespace][rp.UID]
 		if known.policy == nil || known.resourceVersion != rp.ResourceVersion {
-			known = compiledPolicy{resourceVersion: rp.ResourceVersion, policy: placement.Compile(rp)}
+			known = compiledPolicy{resourceVersion: rp.ResourceVersion, policy: placement.CompileWith(rp, s.keys)}
 		}
 		compiled[rp.UID] = known
 		policies = append(policies, known.policy)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -79,7 +80,10 @@ func (c *cluster) prepare() (running bool, err error) {
 	switch {
 	case len(alive) > 0 && !c.has(completeFile):
 		return false, fmt.Errorf("a cluster was being started and did not come up; of it run: %s; run: make cluster-down", names(alive))
-	case len(alive) > 0 && len(stopped) == 0:
+	case len(alive) > 0 && len(stopped) == 0 || supervised(alive):
+		if len(stopped) > 0 {
+			fmt.Printf("these parts are being restarted: %s; see %s\n", names(stopped), c.file("logs"))
+		}
 		fmt.Printf("the cluster is running already: export KUBECONFIG=%s (make cluster-down stops it)\n", c.file("kubeconfig"))
 		return true, nil
 	case len(alive) > 0:
@@ -111,17 +115,22 @@ func (c *cluster) start(ctx context.Context) error {
 	if err := c.writeAdminKubeconfigs(ports); err != nil {
 		return err
 	}
-	if err := c.launch(ctx, c.etcd(ports)); err != nil {
+	supervisor, err := c.startSupervisor()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = supervisor.Close() }() // It goes on with what it has.
+	if err := c.launch(ctx, supervisor, c.etcd(ports)); err != nil {
 		return err
 	}
 	apiserver, err := c.apiserver(ports)
 	if err != nil {
 		return err
 	}
-	if err := c.launch(ctx, apiserver); err != nil {
+	if err := c.launch(ctx, supervisor, apiserver); err != nil {
 		return err
 	}
-	if err := c.launch(ctx, append(c.controlPlane(ports), c.kubelets(ports)...)...); err != nil {
+	if err := c.launch(ctx, supervisor, append(c.controlPlane(ports), c.kubelets(ports)...)...); err != nil {
 		return err
 	}
 	api, err := c.client()
@@ -137,7 +146,7 @@ func (c *cluster) start(ctx context.Context) error {
 	if err := c.install(ctx, api, ports); err != nil {
 		return fmt.Errorf("installing Spillway: %w", err)
 	}
-	return c.launch(ctx, c.spillway(ports)...)
+	return c.launch(ctx, supervisor, c.spillway(ports)...)
 }
 
 // has tells whether a file of the cluster exists.
@@ -156,23 +165,33 @@ func (c *cluster) down() error {
 	return c.stopAll()
 }
 
-// stopAll stops every part that is recorded, the last started first.
+// stopAll stops the supervisor, so that nothing is started any more, and then every part that is recorded, the last started first.
 func (c *cluster) stopAll() error {
 	parts, err := c.readParts()
 	if err != nil {
 		return err
 	}
-	alive, _ := split(parts)
-	if len(alive) == 0 {
-		fmt.Println("no cluster is running")
+	running, _ := split(parts)
+	for i := range running {
+		if running[i].Name == supervisorName {
+			if err := running[i].stop(); err != nil {
+				return err
+			}
+		}
 	}
+	if parts, err = c.readParts(); err != nil { // The supervisor may have restarted one meanwhile.
+		return err
+	}
+	alive, _ := split(parts)
 	for i := len(alive) - 1; i >= 0; i-- {
 		if err := alive[i].stop(); err != nil {
 			return err
 		}
 	}
-	if len(alive) > 0 {
-		fmt.Printf("stopped %s\n", names(alive))
+	if len(running) == 0 {
+		fmt.Println("no cluster is running")
+	} else {
+		fmt.Printf("stopped %s\n", names(running))
 	}
 	if err := os.RemoveAll(c.file(partsFile)); err != nil {
 		return fmt.Errorf("removing the list of processes: %w", err)
@@ -180,7 +199,7 @@ func (c *cluster) stopAll() error {
 	return nil
 }
 
-// status prints which parts run and fails when one does not.
+// status prints which parts run, and which were restarted, and fails when one does not run.
 func (c *cluster) status() error {
 	parts, err := c.readParts()
 	if err != nil {
@@ -190,11 +209,25 @@ func (c *cluster) status() error {
 	switch {
 	case len(parts) == 0:
 		return errors.New("no cluster is running: make cluster-up starts one")
-	case len(stopped) > 0:
+	case len(stopped) > 0 && !supervised(alive):
 		return fmt.Errorf("these parts have stopped: %s; see %s", names(stopped), c.file("logs"))
 	case !c.has(completeFile):
 		return fmt.Errorf("the cluster is not up yet, or did not come up; of it run: %s", names(alive))
 	}
-	fmt.Printf("running: %s\n", names(alive))
+	fmt.Printf("running: %s\n%s", names(alive), restarts(parts))
+	if len(stopped) > 0 {
+		return fmt.Errorf("these parts are being restarted: %s; see %s", names(stopped), c.file("logs"))
+	}
 	return nil
+}
+
+// restarts returns a line for each part that has ended since it was started first.
+func restarts(parts []part) string {
+	var out strings.Builder
+	for i := range parts {
+		if p := &parts[i]; p.LastExit != "" {
+			fmt.Fprintf(&out, "%s: restarts %d, last exit at %s: %s\n", p.Name, p.Restarts, p.LastEnd.Format(time.RFC3339), p.LastExit)
+		}
+	}
+	return out.String()
 }

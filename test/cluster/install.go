@@ -34,9 +34,10 @@ const (
 	tokenSeconds = 365 * 24 * 3600
 )
 
-// install puts into the cluster what an installation of Spillway has: the CRDs, the roles, the identities and the configuration.
+// install puts into the cluster what an installation of Spillway has: the CRDs, the roles, the admission policy that is on by default, the identities and
+// the configuration. What plays kubelets and ECI is an administrator, whom the policy exempts.
 func (c *cluster) install(ctx context.Context, api client.Client, ports map[string]int) error {
-	for _, pattern := range []string{"crd/*.yaml", "rbac/*.yaml"} {
+	for _, pattern := range []string{"crd/*.yaml", "rbac/*.yaml", "admission/placed-pods.yaml"} {
 		if err := apply(ctx, api, filepath.Join("config", pattern)); err != nil {
 			return err
 		}

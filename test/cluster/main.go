@@ -2,11 +2,12 @@
 // in place of kubelets, the ECI simulator and a provider in place of ECI's virtual-kubelet, and the scheduler and controller of Spillway. Everything
 // listens on loopback addresses only.
 //
-//	cluster up      starts the cluster, waits until every part is healthy, and returns; the parts go on running. Flags after the directory go to
+//	cluster up      starts the cluster, waits until every part is healthy, and returns; the parts go on running. A part that ends later is restarted,
+//	                after a second at first and after half a minute at last, as a kubelet would. Flags after the directory go to
 //	                Spillway's controller. With --bare nothing of Spillway is installed or run, and the API server logs what Spillway's ServiceAccounts
 //	                ask of it once somebody installs it (audit.log)
 //	cluster down    stops what up started, by recorded process ID, and nothing else
-//	cluster status  tells which parts run
+//	cluster status  tells which parts run, how often each was restarted, and how it ended last
 package main
 
 import (
@@ -56,6 +57,8 @@ func run(command, bin string, controllerFlags []string) error {
 		return c.down()
 	case "status":
 		return c.status()
+	case superviseCommand: // It is started by up.
+		return c.supervise(ctx, os.Stdin)
 	default:
 		return fmt.Errorf("unknown command %q: use up, down or status", command)
 	}

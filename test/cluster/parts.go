@@ -30,8 +30,8 @@ var portNames = []string{
 func (c *cluster) etcd(ports map[string]int) command {
 	client, peer := loopback("http", ports["etcd"]), loopback("http", ports["etcd-peer"])
 	return command{
-		name: "etcd", binary: "etcd", health: client + "/health",
-		args: []string{
+		Name: "etcd", Binary: "etcd", Health: client + "/health",
+		Args: []string{
 			"--data-dir=" + c.file("etcd"), "--unsafe-no-fsync",
 			"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
 			"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=default=" + peer,
@@ -49,8 +49,8 @@ func (c *cluster) apiserver(ports map[string]int) (command, error) {
 		extra = []string{"--audit-policy-file=" + c.file(auditPolicyFile), "--audit-log-path=" + c.file("audit.log")}
 	}
 	return command{
-		name: "kube-apiserver", binary: "kube-apiserver", health: loopback("https", ports["kube-apiserver"]) + "/readyz",
-		args: append([]string{
+		Name: "kube-apiserver", Binary: "kube-apiserver", Health: loopback("https", ports["kube-apiserver"]) + "/readyz",
+		Args: append([]string{
 			"--etcd-servers=" + loopback("http", ports["etcd"]),
 			"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 			securePort(ports["kube-apiserver"]),
@@ -73,8 +73,8 @@ func (c *cluster) apiserver(ports map[string]int) (command, error) {
 func (c *cluster) controlPlane(ports map[string]int) []command {
 	return []command{
 		{
-			name: "kube-controller-manager", binary: "kube-controller-manager", health: loopback("https", ports["kube-controller-manager"]) + "/healthz",
-			args: []string{
+			Name: "kube-controller-manager", Binary: "kube-controller-manager", Health: loopback("https", ports["kube-controller-manager"]) + "/healthz",
+			Args: []string{
 				"--kubeconfig=" + c.file("kube-controller-manager.kubeconfig"), "--leader-elect=false", "--use-service-account-credentials",
 				"--bind-address=127.0.0.1", securePort(ports["kube-controller-manager"]),
 				"--service-account-private-key-file=" + c.key("service-account"), "--root-ca-file=" + c.cert("ca"),
@@ -82,8 +82,8 @@ func (c *cluster) controlPlane(ports map[string]int) []command {
 			},
 		},
 		{
-			name: "kube-scheduler", binary: "kube-scheduler", health: loopback("https", ports["kube-scheduler"]) + "/readyz",
-			args: []string{
+			Name: "kube-scheduler", Binary: "kube-scheduler", Health: loopback("https", ports["kube-scheduler"]) + "/readyz",
+			Args: []string{
 				"--kubeconfig=" + c.file("kube-scheduler.kubeconfig"), "--leader-elect=false",
 				"--bind-address=127.0.0.1", securePort(ports["kube-scheduler"]),
 			},
@@ -95,23 +95,23 @@ func (c *cluster) controlPlane(ports map[string]int) []command {
 func (c *cluster) kubelets(ports map[string]int) []command {
 	return []command{
 		{
-			name: "kwok", binary: "kwok", health: loopback("http", ports["kwok"]) + "/healthz",
-			args: []string{
+			Name: "kwok", Binary: "kwok", Health: loopback("http", ports["kwok"]) + "/healthz",
+			Args: []string{
 				"--kubeconfig=" + c.file("kwok.kubeconfig"), fmt.Sprintf("--server-address=127.0.0.1:%d", ports["kwok"]),
 				"--manage-all-nodes=false", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40",
 				"--config=" + stages("nodes.yaml"), "--config=" + stages("pods.yaml"),
 			},
 			// Without a home, kwok reads no configuration of the user's.
-			env: []string{"HOME=" + c.dir},
+			Env: []string{"HOME=" + c.dir},
 		},
 		{
-			name: "eci-simulator", binary: "eci-simulator", health: loopback("http", ports["eci-simulator"]) + "/healthz",
-			args: []string{fmt.Sprintf("--listen=127.0.0.1:%d", ports["eci-simulator"])},
+			Name: "eci-simulator", Binary: "eci-simulator", Health: loopback("http", ports["eci-simulator"]) + "/healthz",
+			Args: []string{fmt.Sprintf("--listen=127.0.0.1:%d", ports["eci-simulator"])},
 		},
 		// The Nodes of ECI and their Leases are written by Spillway; this one only plays the kubelet for their pods.
 		{
-			name: "eci-provider", binary: "eci-provider", health: loopback("http", ports["eci-provider"]) + "/healthz",
-			args: []string{
+			Name: "eci-provider", Binary: "eci-provider", Health: loopback("http", ports["eci-provider"]) + "/healthz",
+			Args: []string{
 				"--kubeconfig=" + c.file("kwok.kubeconfig"), "--eci-endpoint=" + loopback("http", ports["eci-simulator"]),
 				fmt.Sprintf("--listen=127.0.0.1:%d", ports["eci-provider"]),
 			},
@@ -123,15 +123,15 @@ func (c *cluster) kubelets(ports map[string]int) []command {
 func (c *cluster) spillway(ports map[string]int) []command {
 	return []command{
 		{
-			name: "spillway-scheduler", binary: "spillway-scheduler", health: loopback("https", ports["spillway-scheduler"]) + "/readyz",
-			args: []string{
+			Name: "spillway-scheduler", Binary: "spillway-scheduler", Health: loopback("https", ports["spillway-scheduler"]) + "/readyz",
+			Args: []string{
 				"--config=" + c.file("scheduler-config.yaml"), "--bind-address=127.0.0.1", securePort(ports["spillway-scheduler"]), "--v=2",
 				"--authentication-kubeconfig=" + c.file("spillway-scheduler.kubeconfig"), "--authorization-kubeconfig=" + c.file("spillway-scheduler.kubeconfig"),
 			},
 		},
 		{
-			name: "spillway-controller", binary: "spillway-controller", health: loopback("http", ports["spillway-controller"]) + "/readyz",
-			args: append([]string{
+			Name: "spillway-controller", Binary: "spillway-controller", Health: loopback("http", ports["spillway-controller"]) + "/readyz",
+			Args: append([]string{
 				"--kubeconfig=" + c.file("spillway-controller.kubeconfig"), "--eci-endpoint=" + loopback("http", ports["eci-simulator"]),
 				fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports["spillway-controller"]),
 				fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports["spillway-controller-metrics"]),

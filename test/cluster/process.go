@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,80 +31,105 @@ const (
 type part struct {
 	Name string `json:"name"`
 	PID  int    `json:"pid"`
-	// Started tells the process from a later one with the same ID: the start time in clock ticks since boot.
+	// Started tells the process from a later one with the same ID: the start time in clock ticks since boot. Empty: it could not be started.
 	Started string `json:"started"`
+	// Restarts counts the starts after the first one.
+	Restarts int `json:"restarts,omitempty"`
+	// LastExit is how the part has ended last, and LastEnd is when; empty while it never has.
+	LastExit string    `json:"lastExit,omitempty"`
+	LastEnd  time.Time `json:"lastEnd,omitzero"`
 }
 
 // command is a part to start.
 type command struct {
-	name string
-	// binary is its name in the directory of the binaries.
-	binary string
-	args   []string
-	env    []string
-	// health is the URL that answers 200 when the part is healthy.
-	health string
+	Name string
+	// Binary is its name in the directory of the binaries.
+	Binary string
+	Args   []string
+	Env    []string
+	// Health is the URL that answers 200 when the part is healthy.
+	Health string
 }
 
-// launch starts the commands and waits until all are healthy.
-func (c *cluster) launch(ctx context.Context, commands ...command) error {
-	var started []part
-	for _, cmd := range commands {
-		fmt.Printf("starting %s\n", cmd.name)
-		p, err := c.startProcess(cmd)
-		if err != nil {
-			return fmt.Errorf("starting %s: %w", cmd.name, err)
-		}
-		started = append(started, p)
-		if err := c.record(p); err != nil {
-			return err
+// launch has the supervisor start the commands, and waits until all are healthy.
+func (c *cluster) launch(ctx context.Context, supervisor io.Writer, commands ...command) error {
+	for i := range commands {
+		fmt.Printf("starting %s\n", commands[i].Name)
+		if err := json.NewEncoder(supervisor).Encode(&commands[i]); err != nil {
+			return fmt.Errorf("starting %s: %w; the end of %s:\n%s", commands[i].Name, err, c.logFile(supervisorName), c.tail(supervisorName))
 		}
 	}
-	for i, cmd := range commands {
-		if err := c.awaitHealth(ctx, cmd, started[i]); err != nil {
+	for i := range commands {
+		if err := c.awaitHealth(ctx, &commands[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// startProcess starts a command in a session of its own, so that it goes on when this program ends.
-func (c *cluster) startProcess(cmd command) (part, error) {
-	log, err := os.Create(c.file("logs", cmd.name+".log"))
+// startProcess starts a command in a session of its own: what stops the supervisor must not reach it.
+func (c *cluster) startProcess(cmd *command) (*exec.Cmd, error) {
+	file, err := c.openLog(cmd.Name)
 	if err != nil {
-		return part{}, err
+		return nil, err
 	}
-	defer func() { _ = log.Close() }()
-	process := exec.Command(filepath.Join(c.bin, cmd.binary), cmd.args...)
-	process.Env = append(os.Environ(), cmd.env...)
+	defer func() { _ = file.Close() }()
+	process := exec.Command(filepath.Join(c.bin, cmd.Binary), cmd.Args...)
+	process.Env = append(os.Environ(), cmd.Env...)
 	process.Dir = c.dir
-	process.Stdout, process.Stderr = log, log
+	process.Stdout, process.Stderr = file, file
 	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := process.Start(); err != nil {
-		return part{}, err
+		return nil, err
 	}
-	go func() { _ = process.Wait() }() // A part that stops at once must not look alive as a zombie.
-	return part{Name: cmd.name, PID: process.Process.Pid, Started: startTime(process.Process.Pid)}, nil
+	return process, nil
 }
 
-// awaitHealth waits until the part answers that it is healthy, or has stopped.
-func (c *cluster) awaitHealth(ctx context.Context, cmd command, p part) error {
+func (c *cluster) logFile(name string) string { return c.file("logs", name+".log") }
+
+// openLog opens the log of a part. A part that is restarted goes on in the log that it has.
+func (c *cluster) openLog(name string) (*os.File, error) {
+	return os.OpenFile(c.logFile(name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+}
+
+// awaitHealth waits until the part answers that it is healthy, or has ended: a part that cannot even start is not waited for.
+func (c *cluster) awaitHealth(ctx context.Context, cmd *command) error {
 	// The health endpoints have self-signed certificates.
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // loopback
 	defer client.CloseIdleConnections()
 	for {
-		if !p.alive() {
-			return fmt.Errorf("%s stopped while it was starting; the end of %s:\n%s", p.Name, c.file("logs", p.Name+".log"), c.tail(p.Name))
+		started, err := c.hasStarted(cmd.Name)
+		if err != nil {
+			return err
 		}
-		if healthy(ctx, client, cmd.health) {
+		if started && healthy(ctx, client, cmd.Health) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not become healthy (%w); the end of %s:\n%s", p.Name, ctx.Err(), c.file("logs", p.Name+".log"), c.tail(p.Name))
+			return fmt.Errorf("%s did not become healthy (%w); the end of %s:\n%s", cmd.Name, ctx.Err(), c.logFile(cmd.Name), c.tail(cmd.Name))
 		case <-time.After(pollInterval):
 		}
 	}
+}
+
+// hasStarted reports whether a part has been started. It returns an error when the part has ended since, or nobody starts it.
+func (c *cluster) hasStarted(name string) (started bool, err error) {
+	parts, err := c.readParts()
+	if err != nil {
+		return false, err
+	}
+	for i := range parts {
+		switch p := &parts[i]; {
+		case p.Name == supervisorName && !p.alive():
+			return false, fmt.Errorf("the supervisor stopped; the end of %s:\n%s", c.logFile(p.Name), c.tail(p.Name))
+		case p.Name == name && (p.LastExit != "" || !p.alive()):
+			return false, fmt.Errorf("%s stopped while it was starting: %s; the end of %s:\n%s", name, p.LastExit, c.logFile(name), c.tail(name))
+		case p.Name == name:
+			started = true
+		}
+	}
+	return started, nil
 }
 
 func healthy(ctx context.Context, client *http.Client, url string) bool {
@@ -120,7 +147,7 @@ func healthy(ctx context.Context, client *http.Client, url string) bool {
 
 // tail returns the last lines of a part's log.
 func (c *cluster) tail(name string) string {
-	log, err := os.ReadFile(c.file("logs", name+".log"))
+	log, err := os.ReadFile(c.logFile(name))
 	if err != nil {
 		return err.Error()
 	}
@@ -128,18 +155,17 @@ func (c *cluster) tail(name string) string {
 	return "  " + strings.Join(lines[max(0, len(lines)-logTail):], "\n  ")
 }
 
-// record adds the part to the list of processes, so that down can stop it whatever happens next.
-func (c *cluster) record(p part) error {
-	parts, err := c.readParts()
-	if err != nil {
-		return err
-	}
-	data, err := json.MarshalIndent(append(parts, p), "", "  ")
+// writeParts writes the list of processes, which is what down stops and status shows. Nobody reads a part of it.
+func (c *cluster) writeParts(parts []part) error {
+	data, err := json.MarshalIndent(parts, "", "  ")
 	if err == nil {
-		err = os.WriteFile(c.file(partsFile), data, 0o600)
+		err = os.WriteFile(c.file(partsFile)+".new", data, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(c.file(partsFile)+".new", c.file(partsFile))
 	}
 	if err != nil {
-		return fmt.Errorf("recording process %s: %w", p.Name, err)
+		return fmt.Errorf("recording the processes: %w", err)
 	}
 	return nil
 }
@@ -201,6 +227,11 @@ func split(parts []part) (alive, stopped []part) {
 		}
 	}
 	return alive, stopped
+}
+
+// supervised reports whether the supervisor is among the parts: what has ended is started again.
+func supervised(parts []part) bool {
+	return slices.ContainsFunc(parts, func(p part) bool { return p.Name == supervisorName })
 }
 
 func names(parts []part) string {

@@ -25,6 +25,9 @@ const (
 	// HeldMessagePrefix begins the message of the PodScheduled condition of a held pod; the name of its policy follows.
 	HeldMessagePrefix = "held by ResourcePolicy "
 
+	// RefusedMessagePrefix begins the message of condition Ready=False; what the policy is refused for follows.
+	RefusedMessagePrefix = "the pods of this policy wait: "
+
 	// LabelWait in podLabels of a unit, with the value "true", makes pods wait in the unit for a node (source: ACK, whenTryNextUnits). It is not
 	// written on pods.
 	LabelWait = "k8s.aliyun.com/resource-policy-wait-for-ecs-scaling"

@@ -118,16 +118,18 @@ type Unit struct {
 	MaxResources map[corev1.ResourceName]quantity.Quantity `json:"maxResources,omitempty"`
 
 	// podLabels are written on the pods placed in the unit, over what they carry, once: what is changed on a pod
-	// afterwards stays. A pod that was not placed by the policy counts for the unit only if it carries them. They may
-	// not change the labels that selector or matchLabelKeys name. A pod that they would give to another policy, or take
-	// from the selector of its ReplicaSet, StatefulSet or ReplicationController, is not placed in the unit. The label
-	// k8s.aliyun.com/resource-policy-wait-for-ecs-scaling is not written and not needed for counting: "true" makes pods
-	// wait in the unit under TimeoutOrExceedMax although it has no cap.
+	// afterwards stays. A pod that was not placed by the policy counts for the unit only if it carries them. The
+	// installation says which keys are allowed (allowedPodKeys of the chart): a policy with another one is refused by
+	// condition Ready. They may not change the labels that selector or matchLabelKeys name. A pod that they would give
+	// to another policy, or take from the selector of its ReplicaSet, StatefulSet or ReplicationController, is not
+	// placed in the unit. The label k8s.aliyun.com/resource-policy-wait-for-ecs-scaling is not written and not needed
+	// for counting: "true" makes pods wait in the unit under TimeoutOrExceedMax although it has no cap.
 	// +optional
 	PodLabels LabelSet `json:"podLabels,omitempty"`
 
 	// podAnnotations are written on the pods placed in the unit, over what they carry. A pod that was not placed by the policy counts for the unit only
-	// if it carries them. Spillway's own and controller.kubernetes.io/pod-deletion-cost are refused by condition Ready.
+	// if it carries them. Keys that the installation does not allow (allowedPodKeys of the chart), Spillway's own and
+	// controller.kubernetes.io/pod-deletion-cost are refused by condition Ready.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="every key of podAnnotations must be an annotation key such as note or example.com/note"
