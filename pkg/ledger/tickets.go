@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -98,9 +99,13 @@ func (t *Tickets) IsHeld(uid types.UID) bool {
 	return ok && pod.state == stateHeld
 }
 
-// Ask tells whether the pod may be tried. If not, it is held.
+// Ask tells whether the pod may be tried. If not, it is held. A pod that asks for something else than before, because it was resized, begins anew.
 func (t *Tickets) Ask(a Applicant) bool {
 	pod := t.pods[a.UID]
+	if pod != nil && (pod.Shape != a.Shape || !slices.Equal(pod.Requests, a.Requests)) {
+		t.Forget(a.UID)
+		pod = nil
+	}
 	if pod == nil {
 		pod = t.add(a)
 	}

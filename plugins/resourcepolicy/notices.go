@@ -20,8 +20,13 @@ import (
 const (
 	// noticeDelay is how long a pod is held before users are told: most are held only until the attempt of another one has brought the counts.
 	noticeDelay = time.Second
-	// noticeRetry is the wait before a write to the API server is tried again.
-	noticeRetry = time.Second
+	// noticeRetry is the wait before a write to the API server is tried again. It doubles, up to noticeRetryMax.
+	noticeRetry    = time.Second
+	noticeRetryMax = time.Minute
+	// noticeTimeout bounds one write: an API server that does not answer for one pod must not keep the notices of others.
+	noticeTimeout = 5 * time.Second
+	// noticeWorkers is how many writes are on their way at once.
+	noticeWorkers = 4
 	// maxNote is the longest note of an event (k8s.io/api/events/v1).
 	maxNote = 1024
 	// EventHeld is the reason of the event that tells that a pod is held.
@@ -29,13 +34,15 @@ const (
 )
 
 // notices tell users that a pod is held (R7, R12): by an event, and by its PodScheduled condition, which has the reason SchedulingGated, not Unschedulable,
-// so that no autoscaler buys a node for it. They write in a goroutine of their own, never in the scheduling loop.
+// so that no autoscaler buys a node for it. They write in goroutines of their own, never in the scheduling loop.
 type notices struct {
-	queue workqueue.TypedDelayingInterface[types.NamespacedName]
+	queue workqueue.TypedRateLimitingInterface[types.NamespacedName]
 }
 
 func newNotices() *notices {
-	return &notices{queue: workqueue.NewTypedDelayingQueue[types.NamespacedName]()}
+	return &notices{queue: workqueue.NewTypedRateLimitingQueue(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](noticeRetry, noticeRetryMax),
+	)}
 }
 
 // add looks at a pod that is held now; at once if it looks unschedulable.
@@ -50,18 +57,27 @@ func (n *notices) add(pod *corev1.Pod) {
 
 // run gives the notices until the context ends.
 func (n *notices) run(ctx context.Context, pl *ResourcePolicy) {
-	go func() {
-		<-ctx.Done()
-		n.queue.ShutDown()
-	}()
-	for {
-		key, shutdown := n.queue.Get()
-		if shutdown {
-			return
-		}
-		n.give(ctx, pl, key)
-		n.queue.Done(key)
+	for range noticeWorkers {
+		go func() {
+			for n.next(ctx, pl) {
+			}
+		}()
 	}
+	<-ctx.Done()
+	n.queue.ShutDown()
+}
+
+// next gives one notice. It returns false when there will be no more.
+func (n *notices) next(ctx context.Context, pl *ResourcePolicy) bool {
+	key, shutdown := n.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer n.queue.Done(key)
+	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
+	defer cancel()
+	n.give(ctx, pl, key)
+	return true
 }
 
 // give tells that a pod is held, if it still is. A scheduler that does not schedule yet, because another one is the leader, has nothing to say.
@@ -72,10 +88,12 @@ func (n *notices) give(ctx context.Context, pl *ResourcePolicy, key types.Namesp
 	logger := klog.FromContext(ctx)
 	pod, err := pl.podLister.Pods(key.Namespace).Get(key.Name)
 	if err != nil || pod.Spec.NodeName != "" {
+		n.queue.Forget(key)
 		return
 	}
 	held, ok := pl.admission.isHeld(pod.UID)
 	if !ok {
+		n.queue.Forget(key)
 		pl.inflight.setTold(pod.UID, false)
 		return
 	}
@@ -93,15 +111,18 @@ func (n *notices) give(ctx context.Context, pl *ResourcePolicy, key types.Namesp
 		pl.handle.EventRecorder().WithLogger(logger).Eventf(pod, nil, corev1.EventTypeNormal, EventHeld, "Scheduling", "%s", note)
 	}
 	if scheduledMessage(pod) == message && !looksUnschedulable(pod) {
+		n.queue.Forget(key)
 		return
 	}
 	err = pl.patchHeld(ctx, pod, message)
 	switch {
 	case err == nil, apierrors.IsNotFound(err):
+		n.queue.Forget(key)
 	case apierrors.IsConflict(err) || !isAnswer(err):
 		// After a conflict the informer is about to show the newer pod.
-		n.queue.AddAfter(key, noticeRetry)
+		n.queue.AddRateLimited(key)
 	default:
+		n.queue.Forget(key)
 		logger.Error(err, "Telling that a pod is held", "pod", klog.KObj(pod))
 	}
 }

@@ -3,11 +3,15 @@ package resourcepolicy
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/util"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
 
 // AdmissionName is the name of the plugin that holds pods in a KubeSchedulerConfiguration.
@@ -29,6 +33,9 @@ func (*Admission) Name() string { return AdmissionName }
 func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status {
 	if p.pl.policies != nil && !p.pl.policies.Synced() {
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "the ResourcePolicies have not been read yet")
+	}
+	if pod.Spec.NodeName != "" {
+		return nil // It is bound, and comes back for a resize that its node has deferred.
 	}
 	if p.pl.policies == nil || othersMayKeepOut(pod) || !p.pl.PreEnqueue(ctx, pod).IsSuccess() {
 		// A pod that another plugin keeps out must not have a ticket.
@@ -95,8 +102,27 @@ func (pl *ResourcePolicy) isWaiting(pod *corev1.Pod) bool {
 	return pod.Spec.SchedulerName == pl.handle.ProfileName() && !othersMayKeepOut(pod) && pl.inflight.node(pod.UID) == ""
 }
 
-// EventsToRegister returns an edit of the pod's own labels: it may have another policy now, or another group. No other event concerns a held pod; it is
-// woken by the ResourcePolicy plugin when a slot is free.
+// EventsToRegister returns the edits of the pod itself after which it may be tried: of its labels, because it may have another policy now, or another group,
+// and of its requests, because a smaller pod may fit into what maxResources has left. No other event concerns a held pod; it is woken by the
+// ResourcePolicy plugin when a slot is free.
 func (*Admission) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
-	return []fwk.ClusterEventWithHint{{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel}}}, nil
+	return []fwk.ClusterEventWithHint{{
+		Event:          fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel | fwk.UpdatePodScaleDown},
+		QueueingHintFn: isHeldPodEdited,
+	}}, nil
+}
+
+// isHeldPodEdited queues a held pod when its own labels or requests changed: PreEnqueue asks again.
+func isHeldPodEdited(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	before, after, err := util.As[*corev1.Pod](oldObj, newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	if after == nil || after.UID != pod.UID {
+		return fwk.QueueSkip, nil
+	}
+	if maps.Equal(before.Labels, after.Labels) && wakeup.ShapeOf(before) == wakeup.ShapeOf(after) {
+		return fwk.QueueSkip, nil
+	}
+	return fwk.Queue, nil
 }

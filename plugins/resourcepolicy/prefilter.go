@@ -23,6 +23,10 @@ func (pl *ResourcePolicy) PreFilter(
 ) (*fwk.PreFilterResult, *fwk.Status) {
 	pl.becomeActive()
 	pl.wakeWalkers(klog.FromContext(ctx), pod)
+	if pod.Spec.NodeName != "" {
+		// A bound pod comes back for a resize that its node has deferred. It stays in its unit; upstream's DeferredPodScheduling holds it to its node.
+		return nil, fwk.NewStatus(fwk.Skip)
+	}
 	policies := pl.policies.Policies()
 	policy := policies.Governing(pod.Namespace, pod.Labels)
 	if policy == nil {

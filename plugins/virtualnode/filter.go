@@ -74,6 +74,9 @@ func HasUntoleratedTaint(logger klog.Logger, node *corev1.Node, pod *corev1.Pod,
 
 // PreFilter prepares for virtual nodes. It refuses nothing.
 func (pl *VirtualNode) PreFilter(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+	if pod.Spec.NodeName != "" {
+		return nil, fwk.NewStatus(fwk.Skip) // It is bound, and comes back for a resize that its node has deferred.
+	}
 	c := &cycle{since: pl.offers.Waker.Now()}
 	pl.offers.Follow(state)
 	if len(pl.offers.pinned.nodes) > 0 {
