@@ -103,13 +103,19 @@ func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev
 // sync tells the counts of a group by unit, and the lowest priority among the counted pods. nominated are the pods that have made a slot for themselves.
 func (a *admission) sync(policy *placement.Policy, groupName string, known knowledge) {
 	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves {
+		var free []types.UID
 		for _, pod := range known.nominated {
 			if g := a.enter(policy, groupName, pod); g != nil {
+				if t.IsHeld(pod.UID) {
+					free = append(free, pod.UID) // It was held after an edit of the policy, which began the tickets anew.
+				}
 				t.Keep(applicantOf(policy, pod))
 			}
 		}
 		t.SetLowest(known.lowest, known.hasLowest)
-		return t.Sync(known.version, known.counts)
+		moves := t.Sync(known.version, known.counts)
+		moves.Free = append(moves.Free, free...)
+		return moves
 	})
 }
 

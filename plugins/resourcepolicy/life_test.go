@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
@@ -95,7 +96,9 @@ func (l *life) checkNobodyIsForgotten() {
 			if l.tryNext == v1alpha1.TryNextLackResourceAndNoTerminating && unit > 0 && l.hasTerminating(unit-1) {
 				break
 			}
-			if l.isFull(unit, counts[ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}], pod) {
+			// A slot that is kept for another pod, which has preempted others and waits for its node, is none for this one.
+			key := ledger.Key{Policy: l.policy.UID, Group: pod.Labels["version"] + "/", Unit: unit}
+			if kept := l.kept(pod, key); l.isFull(unit, tally{counts[key].pods + kept.pods, counts[key].milliCPU + kept.milliCPU}, pod) {
 				continue
 			}
 			if l.hasRoom(unit, pod) {
@@ -109,6 +112,18 @@ func (l *life) checkNobodyIsForgotten() {
 	if len(l.pl.fresh.pods) > 0 && len(l.list) > 0 {
 		l.fatalf("%d pods are remembered although the snapshot has caught up", len(l.pl.fresh.pods))
 	}
+}
+
+// kept returns what is kept in a unit for other pods of at least the priority.
+func (l *life) kept(pod *v1Pod, key ledger.Key) tally {
+	usage := l.pl.inflight.nominatedIn(nomination{
+		pod: pod, policy: string(key.Policy), group: key.Group, unit: l.policy.Units[key.Unit].ID, priority: corev1helpers.PodPriority(pod),
+	})
+	kept := tally{pods: usage.Pods}
+	if len(usage.Requests) > 0 {
+		kept.milliCPU = usage.Requests[0]
+	}
+	return kept
 }
 
 // probe lets the plugin see the last snapshot by a pod that fits nowhere.

@@ -252,7 +252,8 @@ func (l *life) resizePod() {
 		return
 	}
 	after := pod.DeepCopy()
-	after.Spec.Containers[0].Resources.Requests = corev1.ResourceList{"cpu": resource.MustParse(fmt.Sprint(1 + l.random.IntN(2)))}
+	size := corev1.ResourceList{"cpu": resource.MustParse(fmt.Sprint(1 + l.random.IntN(2)))}
+	after.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: size, Limits: size}
 	l.change(pod, after)
 	if milliCPUOf(after) > milliCPUOf(pod) {
 		l.flush()

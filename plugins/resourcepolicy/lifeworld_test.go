@@ -137,7 +137,7 @@ func (l *life) restart() {
 	l.pl.admission.waits, l.pl.inflight.waits, l.pl.waker.Exists = l.pl.waits, l.pl.waits, l.pl.waits
 	l.pl.preemption = &lifeEvictor{life: l}
 	l.handle.nodes = l.lookUp
-	l.pl.offers.Connect(klog.Background(), l.handle)
+	l.pl.offers.Connect(klog.Background(), l.handle, l.pl.pods.GetStore())
 	l.vn = l.pl.offers.Plugin(l.handle)
 	l.say()
 	l.setPolicy()

@@ -16,7 +16,9 @@ import (
 func TestAdmission_HeldPodIsResized(t *testing.T) {
 	policy := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().MaxResource("cpu", "3"))
 	pl, _ := newTestPlugin(t, nil, policy)
-	pod := func(cpu string) *wrappers.Pod { return wrappers.MakePod("held").Label("app", "web").Request("cpu", cpu) }
+	pod := func(cpu string) *wrappers.Pod {
+		return wrappers.MakePod("held").Label("app", "web").Request("cpu", cpu)
+	}
 	hold(t, pl, pod("2"), webPod("old").Node("a1"))
 	_, ctx := ktesting.NewTestContext(t)
 	admission := &Admission{pl: pl}

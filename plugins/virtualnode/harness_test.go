@@ -79,7 +79,7 @@ func newWorld(t *testing.T, zones ...*wrappers.Zone) *world {
 	t.Helper()
 	w := &world{T: t, handle: &handle{}}
 	offers := NewOffers()
-	offers.Connect(ktesting.NewLogger(t, ktesting.DefaultConfig), w.handle)
+	offers.Connect(ktesting.NewLogger(t, ktesting.DefaultConfig), w.handle, offers.pods)
 	w.pl = &VirtualNode{offers: offers}
 	for _, z := range zones {
 		w.say(z)

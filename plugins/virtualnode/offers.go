@@ -75,9 +75,9 @@ func NewOffers() *Offers {
 	return o
 }
 
-// Connect gives the offers a scheduler to read the snapshot of, and whose pods to wake.
-func (o *Offers) Connect(logger klog.Logger, handle fwk.Handle) {
-	o.logger, o.handle = logger, handle
+// Connect gives the offers a scheduler to read the snapshot of and whose pods to wake, and the informer's store of its pods.
+func (o *Offers) Connect(logger klog.Logger, handle fwk.Handle, pods cache.Store) {
+	o.logger, o.handle, o.pods = logger, handle, pods
 }
 
 // current returns what the VirtualNodes say. Until it knows all it reads the informer's store, which is complete before the handlers have been told of all.

@@ -383,7 +383,7 @@ func TestSignPod(t *testing.T) {
 
 func BenchmarkFilterOrdinaryNode(b *testing.B) {
 	offers := NewOffers()
-	offers.Connect(klog.Background(), &handle{})
+	offers.Connect(klog.Background(), &handle{}, offers.pods)
 	_ = offers.store.Add(zone(zoneJ, "1000").Obj())
 	offers.changed()
 	pl, state, pod := &VirtualNode{offers: offers}, framework.NewCycleState(), billed("p").Obj()

@@ -54,13 +54,14 @@ var (
 // New returns the plugin of a profile. It takes no arguments. The first one starts to follow the VirtualNodes.
 func (o *Offers) New(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 	if o.handle == nil {
-		o.Connect(klog.FromContext(ctx), handle)
+		pods := handle.SharedInformerFactory().Core().V1().Pods().Informer()
+		o.Connect(klog.FromContext(ctx), handle, pods.GetStore())
 		informer, err := crd.NewInformer(ctx, handle, &virtualNodes)
 		if err != nil {
 			return nil, fmt.Errorf("watching VirtualNodes: %w", err)
 		}
 		o.Waker.Start(ctx.Done())
-		if err := o.watch(informer, handle.SharedInformerFactory().Core().V1().Pods().Informer()); err != nil {
+		if err := o.watch(informer, pods); err != nil {
 			return nil, err
 		}
 		metrics.ReadFreshness(o.freshness)

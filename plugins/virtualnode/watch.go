@@ -40,7 +40,7 @@ func (o *Offers) RetryIfChanged(pod *corev1.Pod) {
 
 // watch follows the VirtualNodes, and the pods that wait.
 func (o *Offers) watch(informer, pods cache.SharedIndexInformer) error {
-	o.store, o.synced, o.pods = informer.GetStore(), informer.HasSynced, pods.GetStore()
+	o.store, o.synced = informer.GetStore(), informer.HasSynced
 	o.Waker.Exists = func(pod *corev1.Pod) bool {
 		shown := o.shown(pod)
 		return shown != nil && shown.Spec.NodeName == "" && shown.DeletionTimestamp == nil

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/test/conformance/harness"
 	"github.com/spillway-k8s/spillway/test/provider"
@@ -197,14 +198,17 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 	It("is not passed by several policies together, whatever they write on their pods", func() {
 		createZone(wrappers.MakeZone(zoneJ).MaxSpend("0.9"))
 		worlds := []*harness.World{harness.NewWorld(), harness.NewWorld()}
+		// The specification that ECI is said to have used, and an instance of somebody else.
+		forged := func(w *harness.World) *wrappers.Pod {
+			return w.Pod().Request("memory", "4Gi").Annotation(ecispec.AnnotationInstanceSpec, "0.25-0.5Gi").
+				Annotation(eciv1alpha1.AnnotationInstanceID, "eci-not-mine").Annotation(v1alpha1.AnnotationECISpecs, "0.25-0.5Gi")
+		}
 		for _, w := range worlds {
-			// The specification that ECI is said to have used, and an instance of somebody else.
-			w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI().PodAnnotation(ecispec.AnnotationInstanceSpec, "0.25-0.5Gi").
-				PodAnnotation(eciv1alpha1.AnnotationInstanceID, "eci-not-mine")))
+			w.Policy(wrappers.MakePolicy("p").Unit(wrappers.ECI()))
 		}
 		for range 3 {
 			for _, w := range worlds {
-				w.Create(w.Pod().Request("memory", "4Gi"))
+				w.Create(forged(w))
 			}
 		}
 		placed := func() int {
@@ -216,7 +220,7 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 		}
 		Eventually(placed).Should(Equal(2))
 		for _, w := range worlds {
-			last := w.Create(w.Pod().Request("memory", "4Gi"))
+			last := w.Create(forged(w))
 			w.WaitsWith(last, "unit 0 (eci): cn-beijing-j: spec.maxSpendPerHour leaves no room for 2-4Gi")
 		}
 		Expect(placed()).To(Equal(2))
