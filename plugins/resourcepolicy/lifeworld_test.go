@@ -337,7 +337,9 @@ func (l *life) place(state fwk.CycleState, pod *v1Pod, node string) {
 	l.cache[node].AddPod(assumed)
 	l.pl.Reserve(l.ctx, state, pod, node)
 	l.vn.Reserve(l.ctx, state, pod, node)
-	l.billed[pod.UID] = milliCPUOf(pod)
+	if delete(l.billed, pod.UID); l.zones[node] != nil {
+		l.billed[pod.UID] = milliCPUOf(pod)
+	}
 	l.binds = append(l.binds, bindOnTheWay{pod: pod, node: node, state: state})
 }
 
