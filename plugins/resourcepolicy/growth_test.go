@@ -12,6 +12,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -33,6 +34,8 @@ func BenchmarkGrowth(b *testing.B) {
 	grow("bound", []int{1, 1000, 10000, 50000}, func(w *growthWorld, size int) { w.bound = size })
 	grow("boundOnTenNodes", []int{10, 1000, 10000, 50000}, func(w *growthWorld, size int) { w.nodes, w.bound = 10, size })
 	grow("held", []int{1, 1000, 10000, 50000}, func(w *growthWorld, size int) { w.bound, w.limit, w.held = 100, 50, size })
+	grow("edits", []int{1, 10, 100, 1000}, func(w *growthWorld, size int) { w.bound, w.edited, w.edits = 20000, 10, size })
+	grow("edited", []int{10, 100, 1000, 10000}, func(w *growthWorld, size int) { w.bound, w.edited, w.edits = 1000, size, 100 })
 }
 
 func TestChurnLeavesNothingBehind(t *testing.T) {
@@ -90,6 +93,8 @@ type growthWorld struct {
 	bound, limit int
 	// held are the pods that are held because the units are full.
 	held int
+	// edits are how often another policy is edited, so that its pods must be counted anew, while a thousand pods come; edited are its pods.
+	edits, edited int
 }
 
 // growthRun is a world at work.
@@ -104,10 +109,13 @@ type growthRun struct {
 	// woken is the pod that was activated last.
 	woken *corev1.Pod
 	names int
+	// versions are the policies before and after an edit, in turn.
+	versions [2]*placement.Policies
 }
 
 func (w *growthWorld) run(b *testing.B) {
 	r := w.start(b)
+	w.bindEdited(r)
 	for range w.bound {
 		r.place(r.newPod())
 	}
@@ -115,7 +123,11 @@ func (w *growthWorld) run(b *testing.B) {
 		r.hold(r.newPod())
 	}
 	b.ReportAllocs()
+	done := 0
 	for b.Loop() {
+		if done++; done*w.edits/1000 > (done-1)*w.edits/1000 {
+			r.edit()
+		}
 		r.heartbeat()
 		if len(r.bound) > 0 {
 			r.end()
@@ -127,6 +139,30 @@ func (w *growthWorld) run(b *testing.B) {
 			r.place(r.woken)
 		}
 	}
+}
+
+// bindEdited binds the pods of the policy that is edited, and makes the versions of the policies.
+func (w *growthWorld) bindEdited(r *growthRun) {
+	if w.edits == 0 {
+		return
+	}
+	for i := range w.edited {
+		pod := wrappers.MakePod(fmt.Sprintf("edited-%d", i)).Label("app", "edited").Node(r.nodes[i%len(r.nodes)].Node().Name).Obj()
+		r.named[pod.Spec.NodeName].AddPodInfo(podInfo(r.b, pod))
+	}
+	for i := range r.versions {
+		web := wrappers.MakePolicy("web").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b"))
+		edited := wrappers.MakePolicy("edited").Selector("app", "edited").Unit(wrappers.ECS().Named(fmt.Sprint(i)))
+		edited.Generation = int64(i)
+		r.versions[i] = placement.NewPolicies().WithNamespace("default", []*placement.Policy{placement.Compile(web.Obj()), placement.Compile(edited.Obj())})
+	}
+	r.edit()
+}
+
+// edit edits the other policy.
+func (r *growthRun) edit() {
+	r.versions[0], r.versions[1] = r.versions[1], r.versions[0]
+	r.pl.policies = fixedSource{r.versions[0]}
 }
 
 func (w *growthWorld) start(b testing.TB) *growthRun {

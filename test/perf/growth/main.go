@@ -25,6 +25,8 @@ var curves = []curve{
 	{"bound", "bound pods that count, on 1,000 nodes", "linear with a small factor: the pods on the three nodes that changed are compared one by one, and only what came or went is counted"},
 	{"boundOnTenNodes", "bound pods that count, on ten nodes, as on virtual ones", "linear with a small factor, for the same reason: a tenth of the pods is on each node"},
 	{"held", "held pods of the group", "logarithmic: they stand in a heap"},
+	{"edits", "edits of another policy while a thousand pods come, with 20,000 pods bound", "linear with a small factor: an edit looks at each policy of its namespace, and counts its own ten pods anew"},
+	{"edited", "pods of a policy that is edited before every tenth pod", "linear: they are counted anew, and no others"},
 }
 
 const page = `# Growth
