@@ -25,12 +25,14 @@ type judgement struct {
 func (s *scene) setRefused(status *v1alpha1.ResourcePolicyStatus, rp *v1alpha1.ResourcePolicy) {
 	setConditions(status, readyCondition(rp, s.policy.Errors), s.shadowedCondition())
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionExhausted)
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionOverCap)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionMisconfigured)
 }
 
 // setConditions sets the conditions of a policy that is acted on.
 func (s *scene) setConditions(status *v1alpha1.ResourcePolicyStatus, rp *v1alpha1.ResourcePolicy, seen judgement) {
-	setConditions(status, readyCondition(rp, s.policy.Errors), s.shadowedCondition(), s.exhaustedCondition(seen.pods), s.misconfiguredCondition(seen))
+	setConditions(status, readyCondition(rp, s.policy.Errors), s.shadowedCondition(), s.exhaustedCondition(seen.pods),
+		s.overCapCondition(seen.pods), s.misconfiguredCondition(seen))
 }
 
 func setConditions(status *v1alpha1.ResourcePolicyStatus, conditions ...metav1.Condition) {
@@ -93,6 +95,29 @@ func (s *scene) exhaustedCondition(pods counted) metav1.Condition {
 		}
 	}
 	condition.Reason, condition.Message = v1alpha1.ReasonRoomLeft, "every group of pods has a unit that is not full"
+	return condition
+}
+
+func (s *scene) overCapCondition(pods counted) metav1.Condition {
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionOverCap, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWithinCaps,
+		Message: "every group of pods is within its caps",
+	}
+	for _, group := range slices.Sorted(maps.Keys(pods.groups)) {
+		for i, usage := range pods.groups[group] {
+			if !s.policy.Over(i, usage) {
+				continue
+			}
+			who := "the pods of this policy"
+			if s.policy.Grouped() {
+				who = "the pods with " + groupWords(group)
+			}
+			condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonCapExceeded
+			condition.Message = fmt.Sprintf("unit %d (%s): %s have more than the caps admit, by a resize of pods or an edit of caps or labels: "+
+				"nothing is added until pods end or are resized", i, s.policy.Units[i].Title, who)
+			return condition
+		}
+	}
 	return condition
 }
 

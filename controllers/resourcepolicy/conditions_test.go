@@ -93,6 +93,23 @@ func TestConditions(t *testing.T) {
 			condition: v1alpha1.ConditionExhausted, want: metav1.ConditionTrue, reason: v1alpha1.ReasonAllUnitsFull,
 			message: `values "1", one of 2 such groups`,
 		},
+		"over maxResources, after a resize": {
+			stage: stage{policy: web().Unit(wrappers.ECS().MaxResource("cpu", "2")), nodes: nodes,
+				pods: []*wrappers.Pod{on("e-0", "a").Request("cpu", "1"), on("e-0", "b").Request("cpu", "1500m")}},
+			condition: v1alpha1.ConditionOverCap, want: metav1.ConditionTrue, reason: v1alpha1.ReasonCapExceeded,
+			message: "unit 0 (ecs): the pods of this policy have more than the caps admit",
+		},
+		"over max in one group": {
+			stage: stage{policy: web().GroupBy("version").Unit(wrappers.ECS().Max(1)), nodes: nodes,
+				pods: []*wrappers.Pod{on("e-0", "a").Label("version", "1"), on("e-0", "b").Label("version", "1")}},
+			condition: v1alpha1.ConditionOverCap, want: metav1.ConditionTrue, reason: v1alpha1.ReasonCapExceeded,
+			message: `the pods with the matchLabelKeys values "1" have more`,
+		},
+		"within the caps": {
+			stage: stage{policy: web().Unit(wrappers.ECS().MaxResource("cpu", "2")), nodes: nodes,
+				pods: []*wrappers.Pod{on("e-0", "a").Request("cpu", "2")}},
+			condition: v1alpha1.ConditionOverCap, want: metav1.ConditionFalse, reason: v1alpha1.ReasonWithinCaps,
+		},
 		"nothing found": {
 			stage: stage{policy: policy(), nodes: nodes}, condition: v1alpha1.ConditionMisconfigured, want: metav1.ConditionFalse,
 			reason: v1alpha1.ReasonNothingFound,
@@ -150,7 +167,7 @@ func TestConditions(t *testing.T) {
 func TestRefusedPolicyIsNotJudged(t *testing.T) {
 	s := stage{policy: policy(), nodes: ecsNodes("e-0")}
 	s.policy.Status = s.status()
-	if len(s.policy.Status.Conditions) != 4 {
+	if len(s.policy.Status.Conditions) != 5 {
 		t.Fatalf("conditions of an accepted policy: %v", s.policy.Status.Conditions)
 	}
 	s.policy.Spec.Units[0].SpotInstance = new(true)

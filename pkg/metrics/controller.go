@@ -166,7 +166,7 @@ var (
 	policies = newSource(&Controller,
 		gauge[Policies]{Metric{
 			Name: "spillway_policies", Labels: []Label{
-				{Name: "condition", Values: []string{"Ready", "Shadowed", "Exhausted", "Misconfigured"}}, {Name: "status", Values: statuses},
+				{Name: "condition", Values: []string{"Ready", "Shadowed", "Exhausted", "OverCap", "Misconfigured"}}, {Name: "status", Values: statuses},
 			},
 			Help: "ResourcePolicies by the status of each of their conditions. One that does not have the condition counts as Unknown, so that the statuses of a condition " +
 				"add up to the number of policies.",

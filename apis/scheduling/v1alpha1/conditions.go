@@ -46,6 +46,19 @@ const (
 )
 
 const (
+	// ConditionOverCap reports whether a group of pods has more in a unit than its caps admit. It is information, not an error: no placement does that, but
+	// pods that are resized in place, and edits of caps and labels.
+	// True: nothing is added there until enough pods have ended or were resized. False: every group is within its caps.
+	// Absent while Ready is not True: the caps of a refused policy decide nothing.
+	ConditionOverCap = "OverCap"
+
+	// ReasonCapExceeded is the reason of OverCap=True. The message names the unit.
+	ReasonCapExceeded = "CapExceeded"
+	// ReasonWithinCaps is the reason of OverCap=False.
+	ReasonWithinCaps = "WithinCaps"
+)
+
+const (
 	// ConditionMisconfigured tells whether the policy is acted on but says something that its author hardly means.
 	// True: the message has one sentence for each finding; the reason is that of the first, in the order below. False: nothing was found.
 	// Absent while Ready is not True: what a refused policy says is not judged any further.
