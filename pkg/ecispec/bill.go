@@ -3,6 +3,7 @@ package ecispec
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,6 +95,11 @@ func (b Bill) Most() Spec {
 		most.GPUs = max(most.GPUs, spec.GPUs)
 	}
 	return most
+}
+
+// IsLess reports whether a specification is more than every one of the bill in something, or there is none.
+func (b Bill) IsLess(spec Spec) bool {
+	return !slices.ContainsFunc(b.Specs, func(s Spec) bool { return s == spec || s.covers(spec) })
 }
 
 // candidates are the entries of AnnotationUseSpecs that are enough for the pod.

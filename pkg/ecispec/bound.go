@@ -24,18 +24,18 @@ func (b Bill) Record() string {
 // Bound returns what ECI may bill for a bound pod, as far as its fields tell. It never fails: a bound pod runs, and runs up a bill, whatever is written on it
 // later (R13).
 //
-//   - The record of its binding counts if it is one that the pod's own annotations or resources ask for.
-//   - Otherwise, because the record is missing or somebody has edited it or the annotations, each of them counts that can be read, and so do the pod's limits
-//     and requests: the bill is at least the largest of them.
+//   - AnnotationUseSpecs decides if the record of the binding says the same: it was there when the pod was placed.
+//   - Otherwise, because there is no record or somebody has edited one of them, each of them counts that can be read, and so do the pod's limits and
+//     requests: the bill is at least the largest of them.
 //
 // Which specification ECI has taken is not looked at: see Taken.
 func Bound(pod *corev1.Pod, region string) Bill {
 	possible := Bill{Specs: []Spec{byResources(pod, region)}}
 	asked, err := wanted(pod, region)
-	recorded, isRecorded := readRecord(pod)
+	recorded := readRecord(pod, region)
 	switch {
-	case isRecorded && err == nil && (recorded.isAmong(asked) || recorded.isAmong(possible)):
-		return recorded
+	case err == nil && recorded.isAmong(asked) && asked.isAmong(recorded):
+		return asked
 	case err == nil:
 		possible = asked.union(possible)
 	}
@@ -69,21 +69,21 @@ func byResources(pod *corev1.Pod, region string) Spec {
 	return spec
 }
 
-// readRecord reads the record of a binding. It returns false when there is none that can be read.
-func readRecord(pod *corev1.Pod) (Bill, bool) {
+// readRecord reads the record of a binding. It is empty when there is none that can be read, or one with what ECI does not sell: anybody could have written it.
+func readRecord(pod *corev1.Pod, region string) Bill {
 	text, ok := pod.Annotations[v1alpha1.AnnotationECISpecs]
 	if !ok {
-		return Bill{}, false
+		return Bill{}
 	}
 	var bill Bill
 	for name := range strings.SplitSeq(text, ",") {
 		spec, err := Parse(name)
-		if err != nil || len(bill.Specs) == maxRecorded || spec.MilliCPU > largest.MilliCPU && spec.InstanceType == "" {
-			return Bill{}, false
+		if err != nil || len(bill.Specs) == maxRecorded || spec.InstanceType == "" && !slices.Contains(sold(region), spec) {
+			return Bill{}
 		}
 		bill.Specs = append(bill.Specs, spec)
 	}
-	return bill, true
+	return bill
 }
 
 func (b Bill) isAmong(possible Bill) bool {

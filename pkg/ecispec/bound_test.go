@@ -29,7 +29,15 @@ func TestBound(t *testing.T) {
 		"use-specs that became unreadable": {
 			pod: pod(container("cpu=1m", "")).Annotation(AnnotationUseSpecs, "x").Annotation(record, "4-8Gi"), want: "0.25-0.5Gi,4-8Gi",
 		},
-		"use-specs that were removed":           {pod: pod(container("cpu=1m", "")).Annotation(record, "4-8Gi"), want: "0.25-0.5Gi,4-8Gi"},
+		"use-specs that were removed": {pod: pod(container("cpu=1m", "")).Annotation(record, "4-8Gi"), want: "0.25-0.5Gi,4-8Gi"},
+		"a record of one of several": {
+			pod: pod(container("cpu=1m memory=1Mi", "")).Annotation(AnnotationUseSpecs, "64-128Gi,1-2Gi").Annotation(record, "1-2Gi"), want: "64-128Gi,1-2Gi",
+		},
+		"a record of the resources beside larger use-specs": {
+			pod: pod(container("cpu=1 memory=2Gi", "")).Annotation(AnnotationUseSpecs, "64-128Gi").Annotation(record, "1-2Gi"), want: "64-128Gi",
+		},
+		"a record with too much memory":         {pod: pod(container("cpu=1m", "")).Annotation(record, "1-999999Gi"), want: "0.25-0.5Gi"},
+		"an instance type that nobody sells":    {pod: pod(container("cpu=1m", "")).Annotation(AnnotationUseSpecs, "ecs.c6.999xlarge"), want: "0.25-0.5Gi"},
 		"a record of less than is asked for":    {pod: small().Annotation(record, "0.25-0.5Gi"), want: "64-128Gi"},
 		"a record that cannot be read":          {pod: small().Annotation(record, "x"), want: "64-128Gi"},
 		"a record of more than ECI sells":       {pod: pod(container("cpu=1m", "")).Annotation(record, "1000000-1000000Gi"), want: "0.25-0.5Gi"},

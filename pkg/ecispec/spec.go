@@ -20,6 +20,8 @@ import (
 
 const (
 	gib = 1 << 30
+	// mostXLarge bounds the size of an ECS instance type: the largest that ECS sells have 48xlarge or 52xlarge in their names.
+	mostXLarge = 64
 	// mostThousandths bounds the vCPUs and the GiB of a name, in thousandths, far beyond what ECI sells, so that nothing overflows.
 	mostThousandths = 1_000_000_000
 )
@@ -55,7 +57,7 @@ type Spec struct {
 //   - Memory per vCPU in the families c, g and r that go on with their generation, such as c6 or g7ne: 2, 4 and 8 GiB. The 26xlarge of generation 6
 //     has a little less. In other families 0, that is unknown.
 func Parse(text string) (Spec, error) {
-	if name := instanceTypes.FindStringSubmatch(text); name != nil {
+	if name := instanceTypes.FindStringSubmatch(text); name != nil && number(name[3]) <= mostXLarge {
 		return guess(name), nil
 	}
 	vCPUs, rest, found := strings.Cut(text, "-")

@@ -3,6 +3,7 @@ package resourcepolicy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -14,12 +15,17 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
-// settleInterval is how often the API server is asked what has become of a Binding whose answer was lost.
-const settleInterval = 500 * time.Millisecond
+const (
+	// settleInterval is how often the API server is asked what has become of a Binding whose answer was lost.
+	settleInterval = 500 * time.Millisecond
+	// maxVersions is how many versions of a pod are tried to be bound to a virtual node, before the pod is placed anew.
+	maxVersions = 5
+)
 
 // Reserve remembers the unit of the pod until its binding comes back: from now on the snapshot shows the pod on its node, without the annotation.
 func (pl *ResourcePolicy) Reserve(_ context.Context, state fwk.CycleState, pod *corev1.Pod, nodeName string) *fwk.Status {
@@ -64,18 +70,52 @@ func (pl *ResourcePolicy) Bind(ctx context.Context, state fwk.CycleState, pod *c
 	}
 	klog.FromContext(ctx).V(3).Info("Binding pod to node", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName))
 	binding := newBinding(s, pod, nodeName)
-	if record != "" {
-		// What the pod counts for on a virtual node is decided now, and not by what its user writes on it later (R13).
-		binding.Annotations[v1alpha1.AnnotationECISpecs] = record
-	}
-	err := pl.bind(ctx, binding)
-	if err != nil && !isAnswer(err) {
-		err = pl.settle(ctx, binding, err)
+	var err error
+	if record == "" {
+		err = pl.send(ctx, binding)
+	} else {
+		err = pl.bindToECI(ctx, pod, binding, record)
 	}
 	if err != nil {
 		return fwk.AsStatus(err)
 	}
 	return nil
+}
+
+// bindToECI binds a pod to a virtual node. What the pod counts for there is decided now, and not by what its user writes on it later (R13): the Binding records
+// it, and holds for the version of the pod that was looked at. Until a pod is bound, which a volume may delay, its user may edit it freely.
+func (pl *ResourcePolicy) bindToECI(ctx context.Context, pod *corev1.Pod, binding *corev1.Binding, record string) error {
+	binding.Annotations[v1alpha1.AnnotationECISpecs] = record
+	shown, err := pl.podLister.Pods(pod.Namespace).Get(pod.Name)
+	for range maxVersions {
+		switch {
+		case err != nil:
+			return fmt.Errorf("looking at the pod before its binding: %w", err)
+		case shown.UID != pod.UID || shown.Spec.NodeName != "" || shown.DeletionTimestamp != nil:
+			return errors.New("the pod is bound already, or is being deleted")
+		case !pl.offers.StillAsks(shown):
+			return errors.New("the pod asks ECI for something else by now than when it was placed: it is placed anew")
+		}
+		if _, brought := shown.Annotations[ecispec.AnnotationInstanceSpec]; brought {
+			binding.Annotations[ecispec.AnnotationInstanceSpec] = "" // Nobody can know it yet.
+		}
+		binding.ResourceVersion = shown.ResourceVersion
+		if err = pl.send(ctx, binding); !apierrors.IsConflict(err) {
+			return err
+		}
+		// The pod was edited, or its status written, since the informer has shown it.
+		shown, err = pl.handle.ClientSet().CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+	}
+	return errors.New("the pod is edited all the time while it is being bound: it is placed anew")
+}
+
+// send sends a Binding, and finds out what has become of it if the answer is lost.
+func (pl *ResourcePolicy) send(ctx context.Context, binding *corev1.Binding) error {
+	err := pl.bind(ctx, binding)
+	if err != nil && !isAnswer(err) {
+		err = pl.settle(ctx, binding, err)
+	}
+	return err
 }
 
 // settle finds out what has become of a Binding whose answer was lost: if the pod was bound it must go on counting, and if it was not it must be tried

@@ -93,8 +93,11 @@ func (a *admission) enter(policy *placement.Policy, groupName string, pod *corev
 	if old, ok := a.members[pod.UID]; ok && old != key {
 		a.remove(old, pod.UID)
 	}
+	if !a.waits(pod) {
+		return nil
+	}
 	g := a.group(policy, groupName)
-	if g == nil || !a.waits(pod) {
+	if g == nil {
 		return nil
 	}
 	g.pods[pod.UID] = pod

@@ -60,7 +60,7 @@ func (l *life) cachePod(before, after *v1Pod) {
 		l.forget(before.UID)
 	case after != nil && after.Spec.NodeName == "":
 		// The queue shows a pod its own edits.
-		if l.parked[after.UID] {
+		if l.parked[after.UID] || l.gated[after.UID] {
 			l.enqueue(after.UID)
 		}
 	default:

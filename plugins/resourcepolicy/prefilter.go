@@ -12,6 +12,7 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
 
 // keepFor is how long what is held of the snapshot is kept while no governed pod is tried: longer than a walk is (walkFor), which refers to it.
@@ -27,6 +28,7 @@ func (pl *ResourcePolicy) PreFilter(
 		// A bound pod comes back for a resize that its node has deferred. It stays in its unit; upstream's DeferredPodScheduling holds it to its node.
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
+	pl.waker.Begin(state)
 	policies := pl.policies.Policies()
 	policy := policies.Governing(pod.Namespace, pod.Labels)
 	if policy == nil {
@@ -34,7 +36,7 @@ func (pl *ResourcePolicy) PreFilter(
 		pl.inflight.stopWait(pod.UID) // It may have had a policy.
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
-	s := &cycleState{policy: policy, now: time.Now(), since: pl.waker.Now(), outcome: placement.Failed}
+	s := &cycleState{policy: policy, now: time.Now(), since: wakeup.Since(state), outcome: placement.Failed}
 	state.Write(stateKey, s)
 	if policy.Refusal != "" {
 		return refuse(policy.Refusal)

@@ -80,12 +80,10 @@ func (pl *ResourcePolicy) waitingPodUpdated(before, after *corev1.Pod) {
 		return
 	}
 	if !maps.Equal(before.Labels, after.Labels) {
-		// It may have another policy now, or another group.
+		// It may have another policy now, or another group. The queue itself looks again at a pod that is held or that this plugin refused.
 		pl.admission.forget(after.UID)
 		pl.inflight.forgetWaiting(after.UID)
-		if !pl.waker.Retry(after.UID) {
-			pl.wake([]*corev1.Pod{after})
-		}
+		pl.waker.Retry(after.UID)
 	}
 	if looksUnschedulable(after) && !looksUnschedulable(before) {
 		if _, held := pl.admission.isHeld(after.UID); held {

@@ -22,9 +22,10 @@ type bills struct {
 
 // pastBill is the bill of a pod.
 type pastBill struct {
-	bill ecispec.Bill
-	// taken is true once the bill is the one specification that ECI has taken.
-	taken bool
+	bill   ecispec.Bill
+	region string
+	// taken is what ECI has taken of the bill; empty until it has created the instance.
+	taken ecispec.Bill
 }
 
 func newBills(exists func(*corev1.Pod) bool) *bills {
@@ -41,29 +42,38 @@ func (b *bills) reserve(pod *corev1.Pod, region string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.exists(pod) {
-		b.pods[pod.UID] = pastBill{bill: bill}
+		b.pods[pod.UID] = pastBill{bill: bill, region: region}
 	}
 }
 
-// of returns what a bound pod is billed. Which specification ECI has taken is believed once: what the virtual-kubelet writes when it has created the instance
-// does not change afterwards.
+// of returns what a bound pod is billed. Which specification ECI has taken is written by the virtual-kubelet when it has created the instance. It does not
+// change afterwards: what is less than was believed once is somebody else's word.
 func (b *bills) of(pod *corev1.Pod, region string) ecispec.Bill {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known, remembered := b.pods[pod.UID]
 	if !remembered {
-		known.bill = ecispec.Bound(pod, region)
+		known = pastBill{bill: ecispec.Bound(pod, region), region: region}
 	}
-	if known.taken {
-		return known.bill
-	}
-	if spec, ok := offer.Taken(pod, known.bill, region); ok {
-		known = pastBill{bill: ecispec.Bill{Specs: []ecispec.Spec{spec}}, taken: true}
+	if spec, ok := offer.Taken(pod, known.bill, region); ok && known.taken.IsLess(spec) {
+		known.taken = ecispec.Bill{Specs: []ecispec.Spec{spec}}
 	}
 	if remembered || b.exists(pod) {
 		b.pods[pod.UID] = known
 	}
+	if len(known.taken.Specs) > 0 {
+		return known.taken
+	}
 	return known.bill
+}
+
+// stillAsks reports whether a reserved pod still asks for what it was reserved as. Until it is bound its user may edit it freely.
+func (b *bills) stillAsks(pod *corev1.Pod) bool {
+	b.mu.Lock()
+	known, reserved := b.pods[pod.UID]
+	b.mu.Unlock()
+	bill, err := ecispec.For(pod, known.region)
+	return !reserved || err == nil && bill.Record() == known.bill.Record()
 }
 
 // record returns what is written on a pod at its binding; "" for a pod that no virtual node was reserved for.

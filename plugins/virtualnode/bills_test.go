@@ -57,6 +57,8 @@ func TestBills_Edits(t *testing.T) {
 		pod  *wrappers.Pod
 		edit func(*wrappers.Pod)
 		want int64
+		// restarted is what counts after a restart, where only the pod itself tells; 0 is the same.
+		restarted int64
 	}{
 		"none": {pod: huge("p"), edit: func(*wrappers.Pod) {}, want: 64000},
 		"use-specs that cannot be read": {
@@ -66,7 +68,7 @@ func TestBills_Edits(t *testing.T) {
 			pod: huge("p"), edit: func(p *wrappers.Pod) { p.Annotation(ecispec.AnnotationUseSpecs, "0.25-0.5Gi") }, want: 64000,
 		},
 		"use-specs that are huge": {
-			pod: billed("p"), edit: func(p *wrappers.Pod) { p.Annotation(ecispec.AnnotationUseSpecs, "64-512Gi") }, want: 2000,
+			pod: billed("p"), edit: func(p *wrappers.Pod) { p.Annotation(ecispec.AnnotationUseSpecs, "64-512Gi") }, want: 2000, restarted: 64000,
 		},
 		"use-specs are removed": {
 			pod:  billed("p").Annotation(ecispec.AnnotationUseSpecs, "8-16Gi"),
@@ -109,6 +111,9 @@ func TestBills_Edits(t *testing.T) {
 			if got := w.held(); got != tc.want {
 				t.Errorf("holds %d thousandths of a vCPU, want %d", got, tc.want)
 			}
+			if tc.restarted > 0 {
+				tc.want = tc.restarted
+			}
 			again := newWorld(t, zone(zoneJ, "100").Offers("memory", "8Ti"))
 			again.know(bound)
 			again.pods(bound)
@@ -119,14 +124,35 @@ func TestBills_Edits(t *testing.T) {
 	}
 }
 
-// TestBills_Taken checks that the specification that ECI has taken is believed once.
+// TestBills_StillAsks has what users can edit between the placement of a pod and its binding.
+func TestBills_StillAsks(t *testing.T) {
+	w := newWorld(t, zone(zoneJ, "100").Offers("memory", "8Ti"))
+	w.reserve(billed("p"))
+	cases := map[string]struct {
+		pod  *wrappers.Pod
+		want bool
+	}{
+		"the same":           {pod: billed("p").Annotation("other", "x"), want: true},
+		"a larger instance":  {pod: billed("p").Annotation(ecispec.AnnotationUseSpecs, "64-128Gi")},
+		"an unreadable one":  {pod: billed("p").Annotation(ecispec.AnnotationUseSpecs, "x")},
+		"other resources":    {pod: billed("p").Request("cpu", "4")},
+		"a pod of somewhere": {pod: billed("elsewhere").Annotation(ecispec.AnnotationUseSpecs, "x"), want: true},
+	}
+	for name, tc := range cases {
+		if got := w.pl.offers.StillAsks(tc.pod.Obj()); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// TestBills_Taken checks that the specification that ECI has taken is believed, and nothing less afterwards.
 func TestBills_Taken(t *testing.T) {
 	w := newWorld(t, zone(zoneJ, "100").Offers("memory", "8Ti"))
 	bound := w.reserve(billed("p").Annotation(ecispec.AnnotationUseSpecs, "2-4Gi,8-16Gi"))
 	for _, step := range []struct {
 		spec string
 		want int64
-	}{{"8-16Gi", 8000}, {"2-4Gi", 8000}, {"8-32Gi", 8000}} {
+	}{{"", 8000}, {"2-4Gi", 2000}, {"8-16Gi", 8000}, {"2-4Gi", 8000}, {"8-32Gi", 8000}} {
 		bound.Annotation(ecispec.AnnotationInstanceSpec, step.spec).Status.Phase = corev1.PodRunning
 		w.pods(bound)
 		if got := w.held(); got != step.want {

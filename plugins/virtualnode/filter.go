@@ -32,9 +32,10 @@ type cycle struct {
 	// asking is nil when no VirtualNode was known at the beginning of the cycle.
 	asking  *Asking
 	changes changes
-	// since is when the cycle began.
-	since wakeup.Moment
 }
+
+// noVirtualNodes is the state of every cycle in a cluster without VirtualNodes. It is never changed.
+var noVirtualNodes = &cycle{}
 
 var errNoPreFilter = errors.New("PreFilter of plugin " + Name + " did not run: enable it in the profile")
 
@@ -77,12 +78,13 @@ func (pl *VirtualNode) PreFilter(_ context.Context, state fwk.CycleState, pod *c
 	if pod.Spec.NodeName != "" {
 		return nil, fwk.NewStatus(fwk.Skip) // It is bound, and comes back for a resize that its node has deferred.
 	}
-	c := &cycle{since: pl.offers.Waker.Now()}
+	pl.offers.Waker.Begin(state)
 	pl.offers.Follow(state)
-	if len(pl.offers.pinned.nodes) > 0 {
-		c.asking = pl.offers.Ask(pod, nil)
+	if len(pl.offers.pinned.nodes) == 0 {
+		state.Write(askingKey, noVirtualNodes)
+		return nil, nil
 	}
-	state.Write(askingKey, c)
+	state.Write(askingKey, &cycle{asking: pl.offers.Ask(pod, nil)})
 	return nil, nil
 }
 
@@ -154,15 +156,14 @@ func (pl *VirtualNode) Filter(ctx context.Context, state fwk.CycleState, pod *co
 func (pl *VirtualNode) PostFilter(
 	_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ fwk.NodeToStatusReader,
 ) (*fwk.PostFilterResult, *fwk.Status) {
-	c := cycleOf(state)
-	if c == nil {
-		return nil, fwk.NewStatus(fwk.Unschedulable) // Another plugin refused the pod before this one was asked.
+	if pod.Spec.NodeName != "" {
+		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
 	topics := []string{wakeup.NamespaceTopic(pod.Namespace)}
 	if Refused(state) {
 		topics = append(topics, TopicECI)
 	}
-	pl.offers.Waker.Park(wakeup.Parking{Pod: pod, Shape: wakeup.ShapeOf(pod), Topics: topics, Since: c.since})
+	pl.offers.Waker.Park(wakeup.Parking{Pod: pod, Shape: wakeup.ShapeOf(pod), Topics: topics, Since: wakeup.Since(state)})
 	pl.offers.RetryIfChanged(pod)
 	return nil, fwk.NewStatus(fwk.Unschedulable)
 }

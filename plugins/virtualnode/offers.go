@@ -84,7 +84,9 @@ func (o *Offers) Connect(logger klog.Logger, handle fwk.Handle, pods cache.Store
 func (o *Offers) current() *catalog {
 	c := o.catalog.Load()
 	if (c == nil || !c.complete) && o.synced() {
-		o.rebuild(time.Now())
+		if o.rebuild(time.Now()) {
+			o.Waker.Wake(TopicECI)
+		}
 		c = o.catalog.Load()
 	}
 	if c == nil {
@@ -214,6 +216,14 @@ func (o *Offers) counted(pod fwk.PodInfo, node *offer.Node) offer.Holding {
 		return held
 	}
 	return o.holding(pod.GetPod(), node)
+}
+
+// StillAsks reports whether a pod that was reserved for a virtual node still asks ECI for what it was reserved as, with the annotations of its unit.
+func (o *Offers) StillAsks(pod *corev1.Pod) bool {
+	if o.As != nil {
+		pod = o.As(pod)
+	}
+	return o.bills.stillAsks(pod)
 }
 
 // Record returns what a pod is billed that was reserved for a virtual node, as it is recorded in its Binding; "" for other pods.

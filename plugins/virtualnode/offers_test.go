@@ -229,6 +229,16 @@ func TestWaiters(t *testing.T) {
 		w.pl.offers.podUpdated(pod.Obj(), billed("p").Annotation(ecispec.AnnotationUseSpecs, "1-2Gi").Obj())
 		w.expect("p")
 	})
+	t.Run("that another plugin refuses first are no longer on their way", func(t *testing.T) {
+		w := newWorld(t, zone(zoneJ, "1"))
+		refuse(w, billed("p"))
+		w.say(zone(zoneJ, "2"))
+		w.expect("p")
+		w.pl.PostFilter(t.Context(), framework.NewCycleState(), billed("p").Obj(), nil) // PreFilter was not called.
+		if _, trials := w.pl.offers.Waker.Size(); trials != 0 {
+			t.Errorf("%d are on their way", trials)
+		}
+	})
 	t.Run("are forgotten when they are bound", func(t *testing.T) {
 		before := zone(zoneJ, "1")
 		w := newWorld(t, before)

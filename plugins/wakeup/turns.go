@@ -8,6 +8,15 @@ import (
 	"k8s.io/utils/clock"
 )
 
+const (
+	// maxTenantTrials is how many pods of one namespace may be on their way at once.
+	maxTenantTrials = maxTrials / 4
+	// maxFailures is how many attempts of a namespace may fail at once, and failuresPerSecond how many more in each second: shapes that are all different must
+	// not take the scheduler's time from others.
+	maxFailures       = 64
+	failuresPerSecond = 10
+)
+
 // turns are the waves that have a pod to try: those whose delay is over by namespace, which take turns, and the others by the end of their delay.
 type turns struct {
 	ring    []*tenant
@@ -18,10 +27,16 @@ type turns struct {
 	timerAt time.Time
 }
 
-// tenant is a namespace that has waves to try, in order.
+// tenant is a namespace that has waves to try, in order, or pods on their way, or failed lately.
 type tenant struct {
 	namespace string
 	waves     []*wave
+	// inRing is true while it has a place in the ring.
+	inRing bool
+	trials int
+	// failures is how many attempts failed lately, as of a moment: it sinks by failuresPerSecond.
+	failures float64
+	at       time.Time
 }
 
 func newTurns() turns { return turns{tenants: map[string]*tenant{}} }
@@ -39,30 +54,71 @@ func (w *Waker) schedule(v *wave) {
 	w.turns.add(v)
 }
 
-func (t *turns) add(v *wave) {
-	owner := t.tenants[v.namespace]
+func (t *turns) tenant(namespace string) *tenant {
+	owner := t.tenants[namespace]
 	if owner == nil {
-		owner = &tenant{namespace: v.namespace}
-		t.tenants[v.namespace] = owner
-		t.ring = append(t.ring, owner)
+		owner = &tenant{namespace: namespace}
+		t.tenants[namespace] = owner
 	}
-	owner.waves = append(owner.waves, v)
+	return owner
 }
 
-// take returns the next wave: the namespaces take turns, and so do the waves of each.
-func (t *turns) take() *wave {
-	if len(t.ring) == 0 {
-		return nil
-	}
-	owner := t.ring[0]
-	t.ring = t.ring[1:]
-	v := owner.waves[0]
-	if owner.waves = owner.waves[1:]; len(owner.waves) == 0 {
-		delete(t.tenants, owner.namespace)
-	} else {
+func (t *turns) add(v *wave) {
+	owner := t.tenant(v.namespace)
+	owner.waves = append(owner.waves, v)
+	if !owner.inRing {
+		owner.inRing = true
 		t.ring = append(t.ring, owner)
 	}
-	return v
+}
+
+// take returns the next wave: the namespaces take turns, and so do the waves of each. Namespaces that have enough pods on their way, or failed too often, are
+// passed over.
+func (t *turns) take(now time.Time) *wave {
+	for range len(t.ring) {
+		owner := t.ring[0]
+		t.ring = t.ring[1:]
+		if owner.trials >= maxTenantTrials || owner.failed(now)+float64(owner.trials) >= maxFailures {
+			t.ring = append(t.ring, owner)
+			continue
+		}
+		v := owner.waves[0]
+		if owner.waves = owner.waves[1:]; len(owner.waves) > 0 {
+			t.ring = append(t.ring, owner)
+		} else {
+			owner.inRing = false
+		}
+		return v
+	}
+	return nil
+}
+
+// failed returns how many attempts failed lately.
+func (o *tenant) failed(now time.Time) float64 {
+	return max(o.failures-failuresPerSecond*now.Sub(o.at).Seconds(), 0)
+}
+
+// begin and end note that a pod of the namespace is on its way, and is no longer.
+func (t *turns) begin(namespace string) { t.tenant(namespace).trials++ }
+
+func (t *turns) end(namespace string, failed bool, now time.Time) {
+	owner := t.tenant(namespace)
+	owner.trials--
+	if failed {
+		owner.failures, owner.at = owner.failed(now)+1, now
+	}
+	if owner.trials == 0 && !owner.inRing && owner.failed(now) == 0 {
+		delete(t.tenants, namespace)
+	}
+}
+
+// expire forgets the namespaces whose failures are long past.
+func (t *turns) expire(now time.Time) {
+	for namespace, owner := range t.tenants {
+		if owner.trials == 0 && !owner.inRing && owner.failed(now) == 0 {
+			delete(t.tenants, namespace)
+		}
+	}
 }
 
 // next returns the pods that may be tried now. The caller has the lock.
@@ -74,7 +130,7 @@ func (w *Waker) next() map[string]*corev1.Pod {
 	}
 	out := map[string]*corev1.Pod{}
 	for len(w.trials) < maxTrials {
-		v := w.turns.take()
+		v := w.turns.take(now)
 		if v == nil {
 			break
 		}
@@ -82,10 +138,12 @@ func (w *Waker) next() map[string]*corev1.Pod {
 		if len(v.queue) == 0 || v.onTheWay >= v.window {
 			continue
 		}
-		pod := heap.Pop(&v.queue).(*parkedPod).pod
+		parked := heap.Pop(&v.queue).(*parkedPod)
+		pod := parked.pod
 		delete(w.parked, pod.UID)
 		v.onTheWay++
-		w.trials[pod.UID] = trial{wave: v, begun: now}
+		w.turns.begin(v.namespace)
+		w.trials[pod.UID] = trial{wave: v, begun: now, failures: parked.failures}
 		out[string(pod.UID)] = pod
 		w.schedule(v)
 	}
@@ -97,7 +155,7 @@ func (w *Waker) next() map[string]*corev1.Pod {
 func (w *Waker) expireTrials(now time.Time) {
 	for uid, t := range w.trials {
 		if now.Sub(t.begun) > trialExpires {
-			w.leave(uid, t)
+			w.leave(uid, t, true)
 		}
 	}
 }
@@ -115,8 +173,13 @@ func (w *Waker) setTimer(now time.Time) {
 		earlier(w.turns.delayed[0].notBefore)
 	}
 	for _, t := range w.trials {
-		if len(t.wave.queue) > 0 || len(w.trials) >= maxTrials {
+		if len(t.wave.queue) > 0 || len(w.turns.ring) > 0 {
 			earlier(t.begun.Add(trialExpires + time.Millisecond))
+		}
+	}
+	for _, owner := range w.turns.ring {
+		if excess := owner.failed(now) + 1 - maxFailures; excess > 0 {
+			earlier(now.Add(time.Duration(excess / failuresPerSecond * float64(time.Second))))
 		}
 	}
 	if !w.started || at.Equal(w.turns.timerAt) {

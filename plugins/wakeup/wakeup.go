@@ -17,14 +17,17 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/utils/clock"
 )
+
+const stateKey fwk.StateKey = "Wakeup"
 
 const (
 	// maxTrials is how many woken pods may be on their way at once.
 	maxTrials = 32
 	// trialExpires is how long the end of an attempt is waited for. A pod may be deleted, bound or held instead of being tried.
-	trialExpires = 30 * time.Second
+	trialExpires = 10 * time.Second
 	// topicExpires is how long it is remembered that a topic was woken: longer than an attempt takes.
 	topicExpires = time.Minute
 )
@@ -78,6 +81,8 @@ type topic struct {
 type trial struct {
 	wave  *wave
 	begun time.Time
+	// failures are those of the pod before.
+	failures int
 }
 
 // New returns a waker that activates pods by a function, which is called without any lock.
@@ -114,6 +119,25 @@ func (w *Waker) Start(stop <-chan struct{}) {
 	}()
 }
 
+// Clone returns the moment itself: it never changes.
+func (m Moment) Clone() fwk.StateData { return m }
+
+// Begin notes in the state of a cycle that an attempt begins, unless that has been noted. It must be called before anything is read that decides the attempt.
+func (w *Waker) Begin(state fwk.CycleState) {
+	if _, err := state.Read(stateKey); err != nil {
+		state.Write(stateKey, w.Now())
+	}
+}
+
+// Since returns when the attempt of a cycle began. If nobody has noted that, every topic is news that was woken at all.
+func Since(state fwk.CycleState) Moment {
+	data, err := state.Read(stateKey)
+	if err != nil {
+		return 0
+	}
+	return data.(Moment)
+}
+
 // Now returns the present moment, for an attempt that begins.
 func (w *Waker) Now() Moment {
 	w.mu.Lock()
@@ -124,10 +148,10 @@ func (w *Waker) Now() Moment {
 // Park keeps a pod whose attempt failed until one of its topics is woken. If one has been since the attempt began, the pod may be tried again.
 func (w *Waker) Park(p Parking) {
 	w.mu.Lock()
-	w.end(p.Pod.UID, false)
+	failures := w.end(p.Pod.UID, false)
 	w.remove(p.Pod.UID)
 	if w.Exists == nil || w.Exists(p.Pod) {
-		w.park(&p)
+		w.park(&p, failures)
 	}
 	w.mu.Unlock()
 	w.Kick()
@@ -168,7 +192,7 @@ func (w *Waker) Ended(uid types.UID, placed bool) {
 	if placed {
 		w.end(uid, true)
 	} else if t, ok := w.trials[uid]; ok {
-		w.leave(uid, t)
+		w.leave(uid, t, false)
 	}
 	w.mu.Unlock()
 	w.Kick()
@@ -179,7 +203,7 @@ func (w *Waker) Forget(uid types.UID) {
 	w.mu.Lock()
 	w.remove(uid)
 	if t, ok := w.trials[uid]; ok {
-		w.leave(uid, t)
+		w.leave(uid, t, false)
 	}
 	w.mu.Unlock()
 	w.Kick()
@@ -211,9 +235,9 @@ func (w *Waker) letOut() {
 }
 
 // park gives a pod its place. The caller has the lock.
-func (w *Waker) park(p *Parking) {
+func (w *Waker) park(p *Parking, failures int) {
 	v := w.wave(p)
-	pod := &parkedPod{pod: p.Pod, wave: v, index: notQueued}
+	pod := &parkedPod{pod: p.Pod, wave: v, index: notQueued, failures: failures}
 	w.parked[p.Pod.UID] = pod
 	if w.isNews(p) {
 		v.queue.push(pod)

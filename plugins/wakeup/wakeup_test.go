@@ -26,6 +26,8 @@ type scheduler struct {
 	queue []*corev1.Pod
 	// room is how many pods of each shape can be placed.
 	room map[string]int
+	// fits are pods that can be placed whatever their shape.
+	fits map[string]bool
 	// attempts are all that were made, and placed the pods that were placed, by name.
 	attempts []string
 	placed   map[string]bool
@@ -61,7 +63,7 @@ func (s *scheduler) run(most int) {
 		s.queue = s.queue[1:]
 		since := s.waker.Now()
 		s.attempts = append(s.attempts, p.Name)
-		if shape := p.Labels["app"]; s.room[shape] > 0 {
+		if shape := p.Labels["app"]; s.room[shape] > 0 || s.fits[p.Name] {
 			s.room[shape]--
 			s.placed[p.Name] = true
 			s.waker.Ended(p.UID, true)
@@ -165,6 +167,77 @@ func TestWaker_NamespacesTakeTurns(t *testing.T) {
 	}
 	if _, trials := s.waker.Size(); trials > 32 {
 		t.Errorf("%d pods are on their way at once", trials)
+	}
+}
+
+func TestWaker_FailedPodsDoNotKeepOthersBack(t *testing.T) {
+	s := newScheduler(t)
+	for n := range 20 {
+		s.park(pod(n, "a", "web"))
+	}
+	s.fits = map[string]bool{"a-web-00019": true} // Its shape does not tell.
+	for range 20 {
+		s.waker.Wake(topic)
+		s.run(10)
+		s.pass(30)
+	}
+	if !s.placed["a-web-00019"] {
+		t.Errorf("the last pod is never tried in %d attempts", len(s.attempts))
+	}
+}
+
+func TestWaker_ShapesThatAllDifferAreBounded(t *testing.T) {
+	s := newScheduler(t)
+	for n := range 2000 {
+		s.park(pod(n, "a", fmt.Sprint(n)))
+	}
+	for range 6 {
+		s.waker.Wake(topic)
+		s.run(10_000)
+		s.pass(10)
+	}
+	if got := len(s.attempts); got > 64+10*61 {
+		t.Errorf("%d attempts in a minute", got)
+	}
+	s.pass(600)
+	if got := len(s.attempts); got < 2000 {
+		t.Errorf("only %d attempts in the end: some are forgotten", got)
+	}
+}
+
+func TestShapeOf(t *testing.T) {
+	base := func() *wrappers.Pod { return wrappers.MakePod("a").Request("cpu", "1") }
+	with := func(edit func(*corev1.Pod)) *corev1.Pod {
+		p := base().Obj()
+		edit(p)
+		return p
+	}
+	same := map[string]*corev1.Pod{
+		"another name": wrappers.MakePod("b").Request("cpu", "1").Obj(),
+		"a token":      with(func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: "kube-api-access-x7fk2"}} }),
+		"other seconds": with(func(p *corev1.Pod) {
+			p.Spec.Containers[0].Resources = *base().Obj().Spec.Containers[0].Resources.DeepCopy()
+		}),
+	}
+	for name, p := range same {
+		if wakeup.ShapeOf(p) != wakeup.ShapeOf(base().Obj()) {
+			t.Errorf("%s: another shape", name)
+		}
+	}
+	for name, p := range map[string]*corev1.Pod{
+		"requests":      base().Request("cpu", "2").Obj(),
+		"limits":        with(func(p *corev1.Pod) { p.Spec.Containers[0].Resources.Limits = nil }),
+		"node selector": with(func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"a": "b"} }),
+		"toleration":    base().Tolerate("a").Obj(),
+		"claim": with(func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}}}
+		}),
+		"host port":      base().HostPort(80).Obj(),
+		"what ECI reads": base().Annotation("k8s.aliyun.com/eci-vswitch", "v").Obj(),
+	} {
+		if wakeup.ShapeOf(p) == wakeup.ShapeOf(base().Obj()) {
+			t.Errorf("%s: the same shape", name)
+		}
 	}
 }
 

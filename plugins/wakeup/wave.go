@@ -43,6 +43,8 @@ type parkedPod struct {
 	wave *wave
 	// index is its place in the queue, or notQueued.
 	index int
+	// failures are how often it failed after it was woken.
+	failures int
 }
 
 // wave returns the wave of a pod. The caller has the lock.
@@ -65,6 +67,7 @@ func (w *Waker) expireWaves() {
 	if len(w.waves) < 2*len(w.parked)+64 {
 		return
 	}
+	w.turns.expire(w.clock.Now())
 	for _, v := range w.waves {
 		if len(v.queue)+len(v.rest)+v.onTheWay == 0 && !v.scheduled && w.clock.Since(v.notBefore) > maxDelay {
 			delete(w.waves, v.key)
@@ -87,14 +90,17 @@ func (w *Waker) remove(uid types.UID) {
 	}
 }
 
-// end notes that the attempt of a woken pod has ended. The caller has the lock.
-func (w *Waker) end(uid types.UID, placed bool) {
+// end notes that the attempt of a pod has ended, and returns how often the pod has failed since it was woken for the first time. The caller has the lock.
+func (w *Waker) end(uid types.UID, placed bool) int {
 	if placed {
 		w.remove(uid)
 	}
 	t, ok := w.trials[uid]
 	if !ok {
-		return
+		if pod := w.parked[uid]; pod != nil {
+			return pod.failures
+		}
+		return 0
 	}
 	v := t.wave
 	if placed {
@@ -104,13 +110,15 @@ func (w *Waker) end(uid types.UID, placed bool) {
 		v.failures++
 		v.window, v.notBefore = 1, w.clock.Now().Add(delay(v.failures))
 	}
-	w.leave(uid, t)
+	w.leave(uid, t, !placed)
+	return t.failures + 1
 }
 
 // leave takes a pod from those on their way. The caller has the lock.
-func (w *Waker) leave(uid types.UID, t trial) {
+func (w *Waker) leave(uid types.UID, t trial, failed bool) {
 	delete(w.trials, uid)
 	t.wave.onTheWay--
+	w.turns.end(t.wave.namespace, failed, w.clock.Now())
 	w.schedule(t.wave)
 }
 
@@ -127,7 +135,8 @@ func (v *wave) refill() {
 	}
 }
 
-// podQueue orders pods as the scheduling queue does: by priority, then age. It is a heap.
+// podQueue orders pods by priority, then by how often they failed after they were woken, then by age: of pods that look alike the same ones must not be tried
+// again and again in front of one that fits. It is a heap.
 type podQueue []*parkedPod
 
 var _ heap.Interface = &podQueue{}
@@ -138,6 +147,7 @@ func (q podQueue) Less(i, j int) bool {
 	a, b := q[i].pod, q[j].pod
 	return cmp.Or(
 		cmp.Compare(corev1helpers.PodPriority(b), corev1helpers.PodPriority(a)),
+		cmp.Compare(q[i].failures, q[j].failures),
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 		cmp.Compare(a.UID, b.UID),
 	) < 0
