@@ -64,7 +64,8 @@ func refusedBy(pod *corev1.Pod, region string, now time.Time) (refusal, bool) {
 
 // stockNames returns how stock-outs name the specifications that ECI may use for a pod.
 func stockNames(pod *corev1.Pod, region string) []string {
-	return offer.StockNames(pod, ecispec.Bound(pod, region))
+	bill, _ := ecispec.Bound(pod, region)
+	return offer.StockNames(pod, bill)
 }
 
 // runningOut returns the specifications of which ECI has said lately on a pod that the stock is about to run out.

@@ -28,18 +28,18 @@ func (b Bill) Record() string {
 //   - Otherwise, because there is no record or somebody has edited one of them, each of them counts that can be read, and so do the pod's limits and
 //     requests: the bill is at least the largest of them.
 //
-// Which specification ECI has taken is not looked at: see Taken.
-func Bound(pod *corev1.Pod, region string) Bill {
+// certain is false in the second case. Which specification ECI has taken is not looked at: see Taken.
+func Bound(pod *corev1.Pod, region string) (bill Bill, certain bool) {
 	possible := Bill{Specs: []Spec{byResources(pod, region)}}
 	asked, err := wanted(pod, region)
 	recorded := readRecord(pod, region)
 	switch {
 	case err == nil && recorded.isAmong(asked) && asked.isAmong(recorded):
-		return asked
+		return asked, true
 	case err == nil:
 		possible = asked.union(possible)
 	}
-	return possible.union(recorded)
+	return possible.union(recorded), false
 }
 
 // Taken returns the specification that ECI has taken for a bound pod with this bill, by AnnotationInstanceSpec. The annotation counts only if ECI sells that
@@ -66,6 +66,7 @@ func byResources(pod *corev1.Pod, region string) Spec {
 	if !ok {
 		spec = largest
 	}
+	spec.GPUs = asked.gpus // ECI sells none without an instance type, but the pod is there.
 	return spec
 }
 

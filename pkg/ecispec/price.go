@@ -67,6 +67,9 @@ func (r Rates) price(s Spec, seconds int64) (Pico, bool) {
 		rate, ok := r.InstanceTypes[s.InstanceType]
 		return Pico(timesOver(int64(rate), seconds, 1)), ok
 	}
+	if s.GPUs > 0 {
+		return 0, false // The prices of vCPUs and memory say nothing of GPUs.
+	}
 	cpu := timesOver(timesOver(s.MilliCPU, seconds, 1), int64(r.CPUSecond), 1000)
 	memory := timesOver(timesOver(s.Memory, seconds, 1), int64(r.GiBSecond), gib)
 	return Pico(plus(cpu, memory)), true

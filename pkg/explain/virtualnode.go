@@ -57,9 +57,15 @@ func (e *explanation) virtualNode(vn *eciv1alpha1.VirtualNode) {
 	}
 }
 
-// PricePerHour is what a pod costs in an hour on a virtual node, by ECI's list of prices; 0 when that is not known.
+// PricePerHour is what a pod costs in an hour on a virtual node, by ECI's list of prices: a placed one by what it was billed at its binding. It is 0 when that is
+// not known.
 func PricePerHour(vn *eciv1alpha1.VirtualNode, pod *corev1.Pod) ecispec.Pico {
-	return offer.New(vn).Rank(offer.NewCandidate(pod, vn.Spec.Region)).Price
+	node := offer.New(vn)
+	if pod.Spec.NodeName == "" {
+		return node.Rank(offer.NewCandidate(pod, vn.Spec.Region)).Price
+	}
+	held := offer.HoldingOf(pod, vn.Spec.Region)
+	return node.PriceOf(held.Bill)
 }
 
 // money writes an amount of the account's currency, to the hundredth of a cent.

@@ -60,14 +60,15 @@ type Holding struct {
 
 // HoldingOf returns what a bound pod holds, as far as the pod tells. Whether ECI can run it does not matter: somebody has bound it, and it may run after all.
 func HoldingOf(pod *corev1.Pod, region string) Holding {
-	bill := ecispec.Bound(pod, region)
-	if spec, ok := Taken(pod, bill, region); ok {
+	bill, certain := ecispec.Bound(pod, region)
+	if spec, ok := Taken(pod, bill, region); ok && (certain || bill.IsLess(spec)) {
 		bill = ecispec.Bill{Specs: []ecispec.Spec{spec}}
 	}
 	return NewHolding(pod, bill)
 }
 
-// Taken returns the specification that ECI has taken for a bound pod, of those that it was billed as at its binding. It is known once ECI has created the
+// Taken returns the specification that ECI has taken for a bound pod, of those that it was billed as at its binding. What is less than the bill may be believed
+// only if it is certain that the pod was billed so. It is known once ECI has created the
 // instance, which the pod's status says: users cannot write that.
 func Taken(pod *corev1.Pod, atBinding ecispec.Bill, region string) (ecispec.Spec, bool) {
 	if !IsCreated(pod) {

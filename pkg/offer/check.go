@@ -168,6 +168,15 @@ type Rank struct {
 	Price ecispec.Pico
 }
 
+// PriceOf returns what a bill costs in an hour at most; 0 when that is not known.
+func (n *Node) PriceOf(bill ecispec.Bill) ecispec.Pico {
+	if !n.rated {
+		return 0
+	}
+	price, _ := n.rates.Dearest(bill)
+	return price
+}
+
 // Rank ranks the node for the pod.
 func (n *Node) Rank(c *Candidate) Rank {
 	var r Rank
@@ -175,8 +184,6 @@ func (n *Node) Rank(c *Candidate) Rank {
 		plain, _ := ecispec.Unrestricted(c.specs[0])
 		r.LowStock = n.lowStock[plain]
 	}
-	if n.rated && len(c.bill.Specs) > 0 {
-		r.Price, _ = n.rates.Dearest(c.bill)
-	}
+	r.Price = n.PriceOf(c.bill)
 	return r
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/apis/quantity"
+	schedulingv1alpha1 "github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 	"github.com/spillway-k8s/spillway/test/wrappers"
@@ -332,11 +333,22 @@ func TestHoldingOf(t *testing.T) {
 		},
 		"one of several that ECI has taken": {
 			pod: func() *wrappers.Pod {
-				p := wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "2-8Gi,4-4Gi").Annotation(ecispec.AnnotationInstanceSpec, "4-4Gi").Node("n")
+				p := wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "2-8Gi,4-4Gi").Annotation(ecispec.AnnotationInstanceSpec, "4-4Gi").Node("n").
+					Annotation(schedulingv1alpha1.AnnotationECISpecs, "2-8Gi,4-4Gi")
 				p.Status.Phase = corev1.PodRunning
 				return p
 			}(),
 			want: offer.Holding{Bill: bill("4-4Gi"), Stock: []string{"4-4Gi"}, Decided: true},
+		},
+		"one of several that ECI has taken, of which it is not certain that they were asked for": {
+			pod: func() *wrappers.Pod {
+				p := three().Annotation(ecispec.AnnotationUseSpecs, "2-4Gi,0.25-0.5Gi").Annotation(ecispec.AnnotationInstanceSpec, "0.25-0.5Gi")
+				p.Spec.Containers[0].Resources.Requests = nil
+				p.Spec.Containers[0].Resources.Limits = wrappers.MakePod("").Request("cpu", "2").Request("memory", "3Gi").Spec.Containers[0].Resources.Limits
+				p.Status.Phase = corev1.PodRunning
+				return p
+			}(),
+			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}, Decided: true},
 		},
 		"one of several that somebody says ECI has taken": {
 			pod:  wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "2-8Gi,4-4Gi").Annotation(ecispec.AnnotationInstanceSpec, "4-4Gi").Node("n"),

@@ -24,6 +24,8 @@ type bills struct {
 type pastBill struct {
 	bill   ecispec.Bill
 	region string
+	// certain is true when the pod was billed so at its binding, and false when that is what it is billed at most.
+	certain bool
 	// taken is what ECI has taken of the bill; empty until it has created the instance.
 	taken ecispec.Bill
 }
@@ -37,12 +39,12 @@ func (b *bills) reserve(pod *corev1.Pod, region string) {
 	bill, err := ecispec.For(pod, region)
 	if err != nil {
 		// Filter lets no such pod in. If something else did, it counts for what it asks for.
-		bill = ecispec.Bound(pod, region)
+		bill, _ = ecispec.Bound(pod, region)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.exists(pod) {
-		b.pods[pod.UID] = pastBill{bill: bill, region: region}
+		b.pods[pod.UID] = pastBill{bill: bill, region: region, certain: true}
 	}
 }
 
@@ -53,9 +55,10 @@ func (b *bills) of(pod *corev1.Pod, region string) ecispec.Bill {
 	defer b.mu.Unlock()
 	known, remembered := b.pods[pod.UID]
 	if !remembered {
-		known = pastBill{bill: ecispec.Bound(pod, region), region: region}
+		known.region = region
+		known.bill, known.certain = ecispec.Bound(pod, region)
 	}
-	if spec, ok := offer.Taken(pod, known.bill, region); ok && known.taken.IsLess(spec) {
+	if spec, ok := offer.Taken(pod, known.bill, region); ok && known.believes(spec) {
 		known.taken = ecispec.Bill{Specs: []ecispec.Spec{spec}}
 	}
 	if remembered || b.exists(pod) {
@@ -65,6 +68,14 @@ func (b *bills) of(pod *corev1.Pod, region string) ecispec.Bill {
 		return known.taken
 	}
 	return known.bill
+}
+
+// believes reports whether a specification is to be taken for what ECI has taken.
+func (p *pastBill) believes(spec ecispec.Spec) bool {
+	if len(p.taken.Specs) == 0 {
+		return p.certain || p.bill.IsLess(spec)
+	}
+	return p.taken.IsLess(spec)
 }
 
 // stillAsks reports whether a reserved pod still asks for what it was reserved as. Until it is bound its user may edit it freely.

@@ -96,6 +96,13 @@ func TestBills_Edits(t *testing.T) {
 			pod:  billed("p").Annotation(ecispec.AnnotationUseSpecs, "2-4Gi,64-128Gi"),
 			edit: func(p *wrappers.Pod) { p.Annotation(ecispec.AnnotationInstanceSpec, "2-4Gi") }, want: 64000,
 		},
+		"everything is edited": {
+			pod: huge("p"), edit: func(p *wrappers.Pod) {
+				delete(p.Annotations, v1alpha1.AnnotationECISpecs)
+				p.Annotation(ecispec.AnnotationUseSpecs, "0.25-0.5Gi").Annotation(ecispec.AnnotationInstanceSpec, "0.25-0.5Gi")
+				p.Status.Phase = corev1.PodRunning
+			}, want: 64000,
+		},
 		"limits are resized": {
 			pod: huge("p"), edit: func(p *wrappers.Pod) {
 				p.Spec.Containers[0].Resources.Limits = p.Spec.Containers[0].Resources.Requests

@@ -205,7 +205,7 @@ func (o *Offers) holding(pod *corev1.Pod, node *offer.Node) offer.Holding {
 	}
 	bill, err := ecispec.For(pod, node.Region)
 	if err != nil {
-		bill = ecispec.Bound(pod, node.Region)
+		bill, _ = ecispec.Bound(pod, node.Region)
 	}
 	return offer.NewHolding(pod, bill)
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -198,7 +199,7 @@ func TestWaiters(t *testing.T) {
 	})
 	t.Run("are woken when an instance turns out to be smaller", func(t *testing.T) {
 		w := newWorld(t, zone(zoneJ, "8"))
-		large := wrappers.MakePod("a").Annotation(ecispec.AnnotationUseSpecs, "2-4Gi,8-16Gi").Node(nodeJ)
+		large := wrappers.MakePod("a").Annotation(ecispec.AnnotationUseSpecs, "2-4Gi,8-16Gi").Annotation(v1alpha1.AnnotationECISpecs, "2-4Gi,8-16Gi").Node(nodeJ)
 		w.pods(large)
 		refuse(w, billed("p"))
 		before := large.Obj().DeepCopy()
