@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -33,7 +34,8 @@ type handle struct {
 	factory   informers.SharedInformerFactory
 	activated []string
 	// clock is the waker's.
-	clock *clocktesting.FakeClock
+	clock  *clocktesting.FakeClock
+	client kubernetes.Interface
 	// nodes looks a node up in the snapshot.
 	nodes func(string) (fwk.NodeInfo, error)
 	// onActivate is called with the pods that are activated.
@@ -45,6 +47,10 @@ func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { retur
 func (h *handle) Extenders() []fwk.Extender { return nil }
 
 func (h *handle) SharedDRAManager() fwk.SharedDRAManager { return nil }
+
+func (h *handle) ClientSet() kubernetes.Interface { return h.client }
+
+func (h *handle) APICacher() fwk.APICacher { return nil }
 
 func (h *handle) SnapshotSharedLister() fwk.SharedLister { return lister{nodes: h.nodes} }
 
