@@ -18,7 +18,7 @@ import (
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 )
 
-// draining returns a scene with a VirtualNode that is being deleted and pods p-000, p-001 and so on on its Node.
+// draining returns a scene with a VirtualNode that is being deleted and pods p-000, p-001, ... on its Node.
 func draining(t *testing.T, pods int) *scene {
 	t.Helper()
 	vn, node := managed(zoneJ, time.Now())

@@ -64,26 +64,32 @@ func (l *life) cachePod(before, after *v1Pod) {
 			l.enqueue(after.UID)
 		}
 	default:
-		if assumed := l.assumed[before.UID]; assumed != nil {
-			delete(l.assumed, before.UID)
-			l.uncache(assumed)
-		} else if wasBound {
-			l.uncache(before)
+		l.cacheBound(before, after)
+	}
+}
+
+// cacheBound is the scheduler's own handler for a pod that is bound, or was.
+func (l *life) cacheBound(before, after *v1Pod) {
+	wasBound := before.Spec.NodeName != ""
+	if assumed := l.assumed[before.UID]; assumed != nil {
+		delete(l.assumed, before.UID)
+		l.uncache(assumed)
+	} else if wasBound {
+		l.uncache(before)
+	}
+	if after != nil {
+		l.queue = slices.DeleteFunc(l.queue, func(uid uidType) bool { return uid == before.UID })
+		delete(l.parked, before.UID)
+		delete(l.gated, before.UID)
+		if info := l.cache[after.Spec.NodeName]; info != nil {
+			info.AddPod(after)
 		}
-		if after != nil {
-			l.queue = slices.DeleteFunc(l.queue, func(uid uidType) bool { return uid == before.UID })
-			delete(l.parked, before.UID)
-			delete(l.gated, before.UID)
-			if info := l.cache[after.Spec.NodeName]; info != nil {
-				info.AddPod(after)
-			}
-		}
-		switch {
-		case after == nil || wasBound && !maps.Equal(before.Labels, after.Labels):
-			l.hint(l.pl.isSchedulableAfterPodGone, before, nil)
-		case wasBound && milliCPUOf(after) < milliCPUOf(before):
-			l.hint(l.pl.isSchedulableAfterPodGone, before, after)
-		}
+	}
+	switch {
+	case after == nil || wasBound && !maps.Equal(before.Labels, after.Labels):
+		l.hint(l.pl.isSchedulableAfterPodGone, before, nil)
+	case wasBound && milliCPUOf(after) < milliCPUOf(before):
+		l.hint(l.pl.isSchedulableAfterPodGone, before, after)
 	}
 }
 

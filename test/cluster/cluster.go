@@ -91,16 +91,21 @@ func (c *cluster) prepare() (running bool, err error) {
 	case len(stopped) > 0:
 		fmt.Printf("removing what a cluster that runs no longer has left in %s\n", c.dir)
 	}
+	return false, c.empty()
+}
+
+// empty empties the directory.
+func (c *cluster) empty() error {
 	if entries, err := os.ReadDir(c.dir); err == nil && len(entries) > 0 && !c.has("logs") {
-		return false, fmt.Errorf("%s has files that no cluster put there: move them away", c.dir)
+		return fmt.Errorf("%s has files that no cluster put there: move them away", c.dir)
 	}
 	if err := os.RemoveAll(c.dir); err != nil {
-		return false, fmt.Errorf("emptying %s: %w", c.dir, err)
+		return fmt.Errorf("emptying %s: %w", c.dir, err)
 	}
 	if err := os.MkdirAll(c.file("logs"), 0o755); err != nil {
-		return false, fmt.Errorf("creating %s: %w", c.file("logs"), err)
+		return fmt.Errorf("creating %s: %w", c.file("logs"), err)
 	}
-	return false, nil
+	return nil
 }
 
 // start starts the parts in the order in which they need each other.

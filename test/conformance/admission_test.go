@@ -97,7 +97,7 @@ func metaPatch(field, key string, value any) client.Patch {
 
 // refusedWith matches the answer of an admission policy.
 func refusedWith(message string) OmegaMatcher {
-	return And(Satisfy(apierrors.IsInvalid), MatchError(ContainSubstring(message)))
+	return And(Satisfy(apierrors.IsForbidden), MatchError(ContainSubstring(message)))
 }
 
 var _ = Describe("The admission policy for placed pods", Ordered, func() {
