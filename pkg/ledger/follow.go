@@ -7,16 +7,17 @@ func (l *Ledger[P]) follow(snapshot Snapshot[P]) Change {
 		return Change{Realigned: true}
 	}
 	var change Change
-	for i, n := range l.nodes {
+	for i, counted := range l.generations {
 		generation := snapshot.Generation(i)
-		if generation == n.generation {
+		if generation == counted {
 			continue
 		}
+		n := l.nodes[i]
 		if snapshot.Name(i) != n.name {
 			l.realign(snapshot)
 			return Change{Realigned: true}
 		}
-		n.generation = generation
+		l.generations[i] = generation
 		l.followNode(snapshot, n)
 		change.Nodes = append(change.Nodes, i)
 	}
@@ -25,19 +26,22 @@ func (l *Ledger[P]) follow(snapshot Snapshot[P]) Change {
 
 // realign follows a list with other nodes, or in another order. Nodes that did not change are not looked at.
 func (l *Ledger[P]) realign(snapshot Snapshot[P]) {
-	known := l.byName
+	known, counted := l.byName, l.generations
 	l.nodes, l.byName = make([]*countedNode[P], snapshot.Len()), make(map[string]*countedNode[P], snapshot.Len())
+	l.generations = make([]int64, snapshot.Len())
 	for i := range l.nodes {
 		name, generation := snapshot.Name(i), snapshot.Generation(i)
-		n := known[name]
+		n, before := known[name], int64(0)
 		delete(known, name)
 		if n == nil {
-			n = &countedNode[P]{name: name, generation: generation - 1}
+			n = &countedNode[P]{name: name}
+			before = generation - 1
+		} else {
+			before = counted[n.place]
 		}
 		n.place = i
-		l.nodes[i], l.byName[name] = n, n
-		if n.generation != generation {
-			n.generation = generation
+		l.nodes[i], l.byName[name], l.generations[i] = n, n, generation
+		if before != generation {
 			l.followNode(snapshot, n)
 		}
 	}

@@ -75,9 +75,11 @@ func (c *Contribution) keys(f func(Key)) {
 
 // Ledger is the counts. The zero value is not usable: call New.
 type Ledger[P comparable] struct {
-	nodes  []*countedNode[P]
-	byName map[string]*countedNode[P]
-	totals map[Key]placement.Usage
+	nodes []*countedNode[P]
+	// generations are those in which the nodes were counted, side by side: each cycle compares all of them.
+	generations []int64
+	byName      map[string]*countedNode[P]
+	totals      map[Key]placement.Usage
 	// pods is how many pods count for their group.
 	pods int
 	// priorities are how many pods of each priority are in a count.
@@ -91,8 +93,7 @@ type Ledger[P comparable] struct {
 
 // countedNode is a node as it was counted.
 type countedNode[P comparable] struct {
-	name       string
-	generation int64
+	name string
 	// place is where the node stands in the list.
 	place int
 	pods  []*countedPod[P]
