@@ -133,11 +133,11 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (ctrl.Result, er
 		c.forget(key)
 		return ctrl.Result{}, nil
 	}
-	specs, types, err := c.inUse(ctx, nodes)
+	m := c.memory(key)
+	specs, types, err := c.inUse(ctx, nodes, m)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	m := c.memory(key)
 	patience, cancel := context.WithTimeout(ctx, max(c.options.RefreshInterval, leastPatience))
 	defer cancel()
 	q := newQuestion(nodes, specs)

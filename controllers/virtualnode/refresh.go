@@ -147,7 +147,7 @@ func (c *Controller) refreshStock(vn *v1alpha1.VirtualNode, reading *account.Rea
 	if slices.Contains(reading.Zones, vn.Spec.Zone) {
 		news.inventory = reading.Stock // Of a zone that is none ECI says that nothing is sold there.
 	}
-	refused, created := sortPods(pods, vn.Spec.Region, now)
+	refused, created := sortPods(pods, c.behold(vn, reading))
 	news.creations = created
 	for i := range refused {
 		news.refusals = append(news.refusals, refused[i].refusal)

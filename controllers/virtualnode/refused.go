@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/account"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/pkg/metrics"
 	"github.com/spillway-k8s/spillway/pkg/offer"
@@ -35,37 +36,105 @@ var finalReasons = map[string]bool{"NoStock": false, "StockClose": true, "IpNotE
 type refusedPod struct {
 	pod *corev1.Pod
 	refusal
+	// concerns are the names of all stock-outs that would have kept the pod out.
+	concerns []string
+}
+
+// beheld is what the conditions of the pods on a node are judged by.
+type beheld struct {
+	region    string
+	vSwitches []string
+	// scheduler is the schedulerName of Spillway's pods.
+	scheduler string
+	// freeMilliCPU is what the account's quota had left when it was read; readAt is zero when it never was.
+	freeMilliCPU int64
+	readAt       time.Time
+	now          time.Time
+}
+
+// behold returns what the pods on the node of a VirtualNode are judged by.
+func (c *Controller) behold(vn *v1alpha1.VirtualNode, reading *account.Reading) *beheld {
+	return &beheld{
+		region: vn.Spec.Region, vSwitches: vn.Spec.VSwitches, scheduler: c.options.SchedulerName,
+		freeMilliCPU: reading.Usage.MaxMilliCPU - reading.Usage.UsedMilliCPU, readAt: reading.At, now: c.options.Clock.Now(),
+	}
 }
 
 // refusedBy tells whether ECI has refused a pod for want of room, and since when.
-func refusedBy(pod *corev1.Pod, region string, now time.Time) (refusal, bool) {
+func refusedBy(pod *corev1.Pod, by *beheld) (refusal, bool) {
 	c := offer.CreationOf(pod)
 	if c == nil || c.Status != corev1.ConditionFalse || offer.IsCreated(pod) && pod.Status.Phase != corev1.PodFailed {
 		return refusal{}, false
 	}
 	every, final := finalReasons[c.Reason]
-	if strings.Contains(c.Reason, "Quota") && !strings.Contains(c.Reason, "Disk") {
-		// ECI documents no reason for a quota of vCPUs that is used up, but one for that of disks, which is the pod's own.
-		every, final = true, true
-	}
-	if !final {
+	// ECI documents no reason for a quota of vCPUs that is used up, but one for that of disks, which is the pod's own.
+	quota := strings.Contains(c.Reason, "Quota") && !strings.Contains(c.Reason, "Disk")
+	if !final && !quota {
 		return refusal{}, false
 	}
-	// What a restricted pod lacks, such as an address in a vSwitch of its own, is recorded for pods that are restricted so (R15).
-	r := refusal{reason: c.Reason, at: c.LastTransitionTime.Time, specs: []string{anySpec + ecispec.Restriction(pod)}}
-	if r.at.IsZero() {
-		r.at = now
+	if _, err := asked(pod, by.region); err != nil {
+		return refusal{}, false // Spillway has not placed it, and of what it asks ECI for nothing is known.
 	}
-	if !every {
-		r.specs = stockNames(pod, region)
+	r := refusal{reason: c.Reason, at: c.LastTransitionTime.Time}
+	if r.at.IsZero() {
+		r.at = by.now
+	}
+	switch own := pod.Spec.SchedulerName == by.scheduler; {
+	case quota:
+		r.specs = by.beyondQuota(pod)
+		if len(r.specs) == 0 && own && !by.readAt.After(r.at.Add(knownWithin)) {
+			r.specs = []string{everyLike(pod)}
+		} else if len(r.specs) == 0 && !own {
+			r.specs = stockNames(pod, by.region)
+		}
+	case every && own:
+		r.specs = []string{everyLike(pod)}
+	default:
+		// What closes the zone to all is told by pods that were let in by what is known of it. Others may ask for anything.
+		r.specs = stockNames(pod, by.region)
 	}
 	return r, true
 }
 
+// beyondQuota returns the names of the specifications of a pod of which a refusal for a quota says nothing about others:
+// they are larger than what the quota had left anyway, or instance types, which have quotas of their own.
+func (b *beheld) beyondQuota(pod *corev1.Pod) []string {
+	bill := tried(pod, b.region)
+	bill.Specs = slices.DeleteFunc(bill.Specs, func(spec ecispec.Spec) bool {
+		return spec.InstanceType == "" && spec.MilliCPU <= b.freeMilliCPU
+	})
+	return offer.StockNames(pod, bill)
+}
+
+// everyLike names the stock-out of every specification for pods that are restricted as this one. What a restricted pod
+// lacks, such as an address in a vSwitch of its own, is lacking for no others (R15).
+func everyLike(pod *corev1.Pod) string { return anySpec + ecispec.Restriction(pod) }
+
 // stockNames returns how stock-outs name the specifications that ECI may use for a pod.
 func stockNames(pod *corev1.Pod, region string) []string {
+	return offer.StockNames(pod, tried(pod, region))
+}
+
+// asked returns the specifications that a pod asks for by what is written on it, whatever it was billed at its binding.
+func asked(pod *corev1.Pod, region string) (ecispec.Bill, error) {
+	unbound := *pod
+	unbound.Spec.NodeName = ""
+	return ecispec.For(&unbound, region)
+}
+
+// tried returns the specifications that ECI tries for a bound pod. What a pod without a record is billed for to be safe,
+// though it asks for something else, is not among them: ECI says nothing of that.
+func tried(pod *corev1.Pod, region string) ecispec.Bill {
 	bill, _ := ecispec.Bound(pod, region)
-	return offer.StockNames(pod, bill)
+	wanted, err := asked(pod, region)
+	if err != nil {
+		return bill
+	}
+	isAsked := func(spec ecispec.Spec) bool { return slices.Contains(wanted.Specs, spec) }
+	if slices.ContainsFunc(bill.Specs, isAsked) {
+		bill.Specs = slices.DeleteFunc(bill.Specs, func(spec ecispec.Spec) bool { return !isAsked(spec) })
+	}
+	return bill
 }
 
 // runningOut returns the specifications of which ECI has said lately on a pod that the stock is about to run out.
@@ -82,15 +151,31 @@ func runningOut(pods []*corev1.Pod, region string, now time.Time) []string {
 }
 
 // sortPods tells the pods that ECI refuses from those whose instance it has created.
-func sortPods(pods []*corev1.Pod, region string, now time.Time) (refused []refusedPod, created []creation) {
+func sortPods(pods []*corev1.Pod, by *beheld) (refused []refusedPod, created []creation) {
 	for _, pod := range pods {
-		if r, ok := refusedBy(pod, region, now); ok {
-			refused = append(refused, refusedPod{pod, r})
+		if r, ok := refusedBy(pod, by); ok {
+			refused = append(refused, refusedPod{pod, r, append(stockNames(pod, by.region), everyLike(pod))})
 		} else if offer.IsCreated(pod) {
-			created = append(created, creation{specs: stockNames(pod, region), at: createdAt(pod)})
+			created = append(created, creation{specs: createdNames(pod, by), at: createdAt(pod)})
 		}
 	}
 	return refused, created
+}
+
+// createdNames returns how stock-outs name the specifications of a pod whose instance exists, by each restriction that
+// it may have had.
+func createdNames(pod *corev1.Pod, by *beheld) []string {
+	var names []string
+	bill := tried(pod, by.region)
+	if taken, ok := offer.Taken(pod, bill, by.region); ok && slices.Contains(bill.Specs, taken) {
+		bill.Specs = []ecispec.Spec{taken}
+	}
+	for _, restriction := range ecispec.CreatedRestrictions(pod, by.vSwitches) {
+		for _, spec := range bill.Specs {
+			names = append(names, spec.String()+restriction)
+		}
+	}
+	return names
 }
 
 // createdAt returns when ECI created the instance of a pod, as far as the pod tells.
@@ -171,7 +256,7 @@ func (c *Controller) move(ctx context.Context, vn *v1alpha1.VirtualNode, r *refu
 func wasUnknown(vn *v1alpha1.VirtualNode, r *refusedPod) bool {
 	placed := scheduledAt(r.pod)
 	return slices.ContainsFunc(vn.Status.StockOuts, func(out v1alpha1.StockOut) bool {
-		return slices.Contains(r.specs, out.Spec) && !placed.After(out.LastFailure.Add(knownWithin))
+		return slices.Contains(r.concerns, out.Spec) && !placed.After(out.LastFailure.Add(knownWithin))
 	})
 }
 

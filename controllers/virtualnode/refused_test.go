@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/account"
+	"github.com/spillway-k8s/spillway/pkg/eci"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -27,7 +29,7 @@ func soldOut(at int) *v1alpha1.VirtualNode {
 // moveAll moves what is refused by what the controller sees.
 func (s *scene) moveAll(vn *v1alpha1.VirtualNode, pods []*corev1.Pod) bool {
 	s.Helper()
-	refused, _ := sortPods(pods, "cn-beijing", s.clock.Now())
+	refused, _ := sortPods(pods, s.ctrl.behold(vn, &account.Reading{}))
 	more, err := s.ctrl.moveRefused(s.Context(), vn, refused)
 	if err != nil {
 		s.Fatal(err)
@@ -105,6 +107,21 @@ func TestJobsDoNotFailByBeingMoved(t *testing.T) {
 	s.moveAll(soldOut(0), s.pods())
 	if len(s.evicted) != 4 {
 		t.Errorf("%d pods are evicted when the Job says that it has lost none", len(s.evicted))
+	}
+}
+
+// TestMoveRefused_QuotaReadSince checks that pods which a refusal closed the zone for are moved in later passes, too, when
+// the quota has been read again.
+func TestMoveRefused_QuotaReadSince(t *testing.T) {
+	pod := refused("p", "ReplicaSet", "apps/v1")
+	pod.Status.Conditions[1].Reason = "QuotaExceeded"
+	s := newScene(t, pod)
+	vn := soldOut(0)
+	vn.Status.StockOuts[0].Spec = anySpec
+	read := &account.Reading{At: in(10), Usage: eci.Usage{MaxMilliCPU: 100_000}}
+	moving, _ := sortPods(s.pods(), s.ctrl.behold(vn, read))
+	if _, err := s.ctrl.moveRefused(t.Context(), vn, moving); err != nil || len(s.evicted) != 1 || len(moving[0].specs) > 0 {
+		t.Errorf("evicted %v, closes %v: %v", s.evicted, moving[0].specs, err)
 	}
 }
 

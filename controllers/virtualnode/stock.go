@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -178,12 +177,13 @@ func (n *stockNews) isAsked(spec string) bool {
 }
 
 // createdSince tells whether ECI has created an instance of the specification since a pod may try again. One that was created earlier says nothing: it may
-// have been the last.
+// have been the last. An instance of a restricted pod ends no stock-out of others: it may be in a vSwitch of its own.
 func (n *stockNews) createdSince(out *v1alpha1.StockOut) bool {
 	plain, restriction := ecispec.Unrestricted(out.Spec)
 	for _, c := range n.creations {
 		alike := slices.ContainsFunc(c.specs, func(spec string) bool {
-			return spec == out.Spec || plain == anySpec && strings.HasSuffix(spec, restriction)
+			_, other := ecispec.Unrestricted(spec)
+			return spec == out.Spec || plain == anySpec && other == restriction
 		})
 		if c.at.After(out.Until.Add(-knownWithin)) && alike {
 			return true

@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/account"
 	"github.com/spillway-k8s/spillway/pkg/eci"
+	"github.com/spillway-k8s/spillway/pkg/ecispec"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -193,6 +196,99 @@ func eciSays(status corev1.ConditionStatus, reason string, at int) *corev1.Pod {
 	return pod
 }
 
+// beheldAt is a zone at a time, with a quota that had so many vCPUs left when it was read.
+func beheldAt(now int, free int64, readAt int) *beheld {
+	return &beheld{region: "cn-beijing", scheduler: wrappers.SchedulerName, freeMilliCPU: free * 1000, readAt: in(readAt), now: in(now)}
+}
+
+// TestRefusedBy_Scope checks that what one user asks for closes the zone for others only if ECI would refuse them, too.
+func TestRefusedBy_Scope(t *testing.T) {
+	const spot = "k8s.aliyun.com/eci-spot-strategy"
+	refused := func(reason, useSpecs string, edits ...func(*corev1.Pod)) *corev1.Pod {
+		p := eciSays(corev1.ConditionFalse, reason, 5)
+		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{"cpu": resource.MustParse("1m")}
+		p.Annotations = map[string]string{ecispec.AnnotationUseSpecs: useSpecs}
+		for _, edit := range edits {
+			edit(p)
+		}
+		return p
+	}
+	foreign := func(p *corev1.Pod) { p.Spec.SchedulerName = "default-scheduler" }
+	onSpot := func(p *corev1.Pod) { p.Annotations[spot] = "SpotAsPriceGo" }
+	cases := map[string]struct {
+		pod *corev1.Pod
+		// readAt is when the quota was read, which then had 8 vCPUs left.
+		readAt int
+		want   []string
+	}{
+		"fits into what is left":                   {pod: refused("QuotaExceeded", "8-16Gi"), want: []string{"*"}},
+		"more than what is left":                   {pod: refused("QuotaExceeded", "16-32Gi"), want: []string{"16-32Gi"}},
+		"an instance type that nobody sells":       {pod: refused("QuotaExceeded", "ecs.c6.64xlarge"), want: []string{"ecs.c6.64xlarge"}},
+		"an instance type, which has its quota":    {pod: refused("QuotaExceeded", "ecs.c6.large"), want: []string{"ecs.c6.large"}},
+		"one of several is more than what is left": {pod: refused("QuotaExceeded", "16-32Gi,2-4Gi"), want: []string{"16-32Gi"}},
+		"read since: the capacity tells of it":     {pod: refused("QuotaExceeded", "8-16Gi"), readAt: 11},
+		"read since, by a clock that is ahead":     {pod: refused("QuotaExceeded", "8-16Gi"), readAt: 10, want: []string{"*"}},
+		"spot":                                     {pod: refused("QuotaExceeded", "8-16Gi", onSpot), want: []string{"* (choosy)"}},
+		"spot that is more than what is left":      {pod: refused("QuotaExceeded", "16-32Gi", onSpot), want: []string{"16-32Gi (choosy)"}},
+		"no stock of what only it asks for":        {pod: refused("NoStock", "ecs.zz9.small"), want: []string{"ecs.zz9.small"}},
+		"a quota, of another scheduler":            {pod: refused("QuotaExceeded", "8-16Gi", foreign), want: []string{"8-16Gi"}},
+		"the zone, of another scheduler":           {pod: refused("StockClose", "8-16Gi", foreign), want: []string{"8-16Gi"}},
+		"addresses, of another scheduler":          {pod: refused("IpNotEnough", "8-16Gi", foreign), want: []string{"8-16Gi"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, refused := refusedBy(tc.pod, beheldAt(6, 8, tc.readAt))
+			if diff := cmp.Diff(tc.want, got.specs, cmpopts.EquateEmpty()); diff != "" || !refused {
+				t.Errorf("refused = %v (-want +got):\n%s", refused, diff)
+			}
+		})
+	}
+}
+
+// TestRefusedBy_Unreadable checks that ECI's answer to something that nobody can read says nothing of others.
+func TestRefusedBy_Unreadable(t *testing.T) {
+	p := eciSays(corev1.ConditionFalse, "QuotaExceeded", 5)
+	p.Annotations = map[string]string{ecispec.AnnotationUseSpecs: "ecs.c6.999xlarge"}
+	if got, refused := refusedBy(p, beheldAt(6, 8, 0)); refused {
+		t.Errorf("closes %v", got.specs)
+	}
+}
+
+// TestCreationEndsZone checks whose instance shows that ECI accepts pods in a zone again.
+func TestCreationEndsZone(t *testing.T) {
+	const security, vSwitch = "k8s.aliyun.com/eci-security-group", "k8s.aliyun.com/eci-vswitch"
+	cases := map[string]struct {
+		annotations map[string]string
+		closed      string
+		want        bool
+	}{
+		"any pod":                          {closed: "*", want: true},
+		"what the virtual-kubelet writes":  {annotations: map[string]string{security: "sg-1", vSwitch: "vsw-1"}, closed: "*", want: true},
+		"somebody's own vSwitch":           {annotations: map[string]string{vSwitch: "vsw-own"}, closed: "*"},
+		"somebody's address":               {annotations: map[string]string{"k8s.aliyun.com/eci-with-eip": "true"}, closed: "*"},
+		"a spot instance":                  {annotations: map[string]string{"k8s.aliyun.com/eci-spot-strategy": "SpotAsPriceGo"}, closed: "*"},
+		"the vSwitch that was full":        {annotations: map[string]string{security: "sg-1", vSwitch: "vsw-own"}, closed: "* (choosy, vswitch=vsw-own)", want: true},
+		"a specification, written back":    {annotations: map[string]string{security: "sg-1", vSwitch: "vsw-1"}, closed: "2-4Gi", want: true},
+		"one of two that ECI has taken":    {annotations: map[string]string{ecispec.AnnotationUseSpecs: "4-8Gi,2-4Gi", ecispec.AnnotationInstanceSpec: "2-4Gi"}, closed: "4-8Gi"},
+		"the one of two that is taken":     {annotations: map[string]string{ecispec.AnnotationUseSpecs: "4-8Gi,2-4Gi", ecispec.AnnotationInstanceSpec: "2-4Gi"}, closed: "2-4Gi", want: true},
+		"a specification, in a restricted": {annotations: map[string]string{vSwitch: "vsw-own"}, closed: "2-4Gi"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			pod := eciSays(corev1.ConditionTrue, "", 31)
+			pod.Annotations = tc.annotations
+			by := beheldAt(32, 8, 0)
+			by.vSwitches = []string{"vsw-1"}
+			_, created := sortPods([]*corev1.Pod{pod}, by)
+			out := v1alpha1.StockOut{Spec: tc.closed, Source: v1alpha1.SourcePod, Until: metav1.NewTime(in(30))}
+			outs := stockBook{}.update([]v1alpha1.StockOut{out}, &stockNews{now: in(32), creations: created})
+			if got := len(outs) == 0; got != tc.want {
+				t.Errorf("ended = %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestRefusedBy(t *testing.T) {
 	cases := map[string]struct {
 		pod *corev1.Pod
@@ -238,7 +334,7 @@ func TestRefusedBy(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, refused := refusedBy(tc.pod, "cn-beijing", in(tc.now))
+			got, refused := refusedBy(tc.pod, beheldAt(tc.now, 2, 0))
 			if refused != (tc.want != nil) {
 				t.Fatalf("refused = %v (%+v)", refused, got)
 			}

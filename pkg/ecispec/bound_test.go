@@ -110,9 +110,16 @@ func TestRestriction(t *testing.T) {
 		"no spot":                      {annotations: map[string]string{"k8s.aliyun.com/eci-spot-strategy": "NoSpot"}},
 		"spot":                         {annotations: map[string]string{"k8s.aliyun.com/eci-spot-strategy": "SpotAsPriceGo"}, want: " (choosy)"},
 		"a vSwitch":                    {annotations: map[string]string{"k8s.aliyun.com/eci-vswitch": "vsw-1"}, want: " (choosy, vswitch=vsw-1)"},
-		"a vSwitch and spot":           {annotations: map[string]string{"k8s.aliyun.com/eci-vswitch": "vsw-1", "k8s.aliyun.com/eci-spot-strategy": "SpotAsPriceGo"}, want: " (choosy, vswitch=vsw-1)"},
+		"a vSwitch and spot":           {annotations: map[string]string{"k8s.aliyun.com/eci-vswitch": "vsw-1", "k8s.aliyun.com/eci-spot-strategy": "SpotAsPriceGo"}, want: " (choosy, spot-strategy=SpotAsPriceGo,vswitch=vsw-1)"},
+		"spot within a price":          {annotations: map[string]string{"k8s.aliyun.com/eci-spot-strategy": "SpotWithPriceLimit", "k8s.aliyun.com/eci-spot-price-limit": "0.001"}, want: " (choosy, spot-price-limit=0.001,spot-strategy=SpotWithPriceLimit)"},
+		"a spot strategy of no kind":   {annotations: map[string]string{"k8s.aliyun.com/eci-spot-strategy": "Nonsense"}, want: " (choosy, spot-strategy=Nonsense)"},
+		"a family":                     {annotations: map[string]string{"k8s.aliyun.com/eci-instance-family": "ecs.nonsense"}, want: " (choosy, instance-family=ecs.nonsense)"},
+		"a generation":                 {annotations: map[string]string{"k8s.aliyun.com/eci-instance-generation": "v9"}, want: " (choosy, instance-generation=v9)"},
+		"a compute category":           {annotations: map[string]string{"k8s.aliyun.com/eci-compute-category": "economy"}, want: " (choosy, compute-category=economy)"},
+		"a private pool or none":       {annotations: map[string]string{"k8s.aliyun.com/eci-privatepool-matchcriteria": "Target"}, want: " (choosy, privatepool-matchcriteria=Target)"},
 		"an address":                   {annotations: map[string]string{"k8s.aliyun.com/eci-with-eip": "true"}, want: " (choosy, with-eip=true)"},
 		"two things":                   {annotations: map[string]string{"k8s.aliyun.com/eci-vswitch": "v", "k8s.aliyun.com/eci-security-group": "s"}, want: " (choosy, security-group=s,vswitch=v)"},
+		"a value that looks like two":  {annotations: map[string]string{"k8s.aliyun.com/eci-vswitch": "v,with-eip=true"}, want: " (choosy, 514d50e36739a320)"},
 		"a value that is no plain one": {annotations: map[string]string{"k8s.aliyun.com/eci-vswitch": "a) b"}, want: " (choosy, 0c0bf0c665a1a620)"},
 	}
 	for name, tc := range cases {
@@ -127,6 +134,42 @@ func TestRestriction(t *testing.T) {
 			}
 			if plain, restriction := Unrestricted("2-4Gi" + got); plain != "2-4Gi" || restriction != got {
 				t.Errorf("parts: %q and %q", plain, restriction)
+			}
+		})
+	}
+}
+
+func TestCreatedRestrictions(t *testing.T) {
+	const plain, group, vSwitch = "", " (choosy, security-group=sg-1)", " (choosy, vswitch=vsw-1)"
+	both := " (choosy, security-group=sg-1,vswitch=vsw-1)"
+	cases := map[string]struct {
+		annotations map[string]string
+		vSwitches   []string
+		want        []string
+	}{
+		"nothing is written back": {want: []string{plain}},
+		"a security group":        {annotations: map[string]string{"security-group": "sg-1"}, want: []string{plain, group}},
+		"the vSwitch and group of the VirtualNode": {
+			annotations: map[string]string{"security-group": "sg-1", "vswitch": "vsw-1"}, vSwitches: []string{"vsw-1", "vsw-2"},
+			want: []string{plain, group, both, vSwitch},
+		},
+		"a vSwitch where the VirtualNode names none": {annotations: map[string]string{"vswitch": "vsw-1"}, want: []string{plain, vSwitch}},
+		"somebody's own vSwitch": {
+			annotations: map[string]string{"security-group": "sg-1", "vswitch": "vsw-1"}, vSwitches: []string{"vsw-2"}, want: []string{both, vSwitch},
+		},
+		"a vSwitch beside somebody's own": {
+			annotations: map[string]string{"vswitch": "vsw-1,vsw-2"}, vSwitches: []string{"vsw-1"}, want: []string{" (choosy, vswitch=vsw-1,vsw-2)"},
+		},
+		"spot": {annotations: map[string]string{"spot-strategy": "SpotAsPriceGo"}, want: []string{" (choosy)"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := pod()
+			for key, value := range tc.annotations {
+				p.Annotation(annotationPrefix+key, value)
+			}
+			if diff := cmp.Diff(tc.want, CreatedRestrictions(p.Obj(), tc.vSwitches)); diff != "" {
+				t.Errorf("restrictions (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -9,6 +9,15 @@ const (
 	picoDecimals   = 12
 	picoPerUnit    = 1e12
 	secondsPerHour = 3600
+
+	// guessedGiBPerVCPU is the memory of an instance type whose name does not tell it: the most that ECI sells with a
+	// vCPU.
+	guessedGiBPerVCPU = 8
+	// guessFactor and guessFactorGPU are by how much more an instance type is taken to cost than its vCPUs and memory
+	// do. General types cost about as much, those with local disks or a higher frequency up to three times, and those
+	// with GPUs up to ten times.
+	guessFactor    = 4
+	guessFactorGPU = 16
 )
 
 // Pico is money in 10^-12 of the account's currency, up to about nine million of it. Arithmetic stops at the largest number.
@@ -60,6 +69,32 @@ func (r Rates) Dearest(b Bill) (Pico, bool) {
 		dearest = max(dearest, price)
 	}
 	return dearest, len(b.Specs) > 0
+}
+
+// Guess is the price for an hour of the dearest specification of a bill, where an instance type without a price counts
+// by its vCPUs and memory, several times over. It returns false when no specification has a price, so that the guess is
+// all there is.
+func (r Rates) Guess(b Bill) (dearest Pico, known bool) {
+	for _, spec := range b.Specs {
+		price, ok := r.PerHour(spec)
+		if !ok {
+			price = r.guess(spec)
+		}
+		dearest, known = max(dearest, price), known || ok
+	}
+	return dearest, known
+}
+
+func (r Rates) guess(s Spec) Pico {
+	factor := int64(guessFactor)
+	if s.GPUs > 0 {
+		factor = guessFactorGPU
+	}
+	if s.Memory == 0 {
+		s.Memory = timesOver(s.MilliCPU, guessedGiBPerVCPU*gib, 1000)
+	}
+	price, _ := r.PerHour(Spec{MilliCPU: s.MilliCPU, Memory: s.Memory})
+	return Pico(timesOver(int64(price), factor, 1))
 }
 
 func (r Rates) price(s Spec, seconds int64) (Pico, bool) {

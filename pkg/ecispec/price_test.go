@@ -82,3 +82,40 @@ func TestDearest(t *testing.T) {
 		}
 	}
 }
+
+// TestGuess checks what a specification counts for whose price ECI does not tell.
+func TestGuess(t *testing.T) {
+	rates := Rates{CPUSecond: 1000, GiBSecond: 100, InstanceTypes: map[string]Pico{"ecs.c7.large": 1_000_000}}
+	cases := map[string]struct {
+		specs []string
+		want  Pico
+		known bool
+	}{
+		"a price":                             {specs: []string{"2-4Gi"}, want: 3600 * 2400, known: true},
+		"memory by its name":                  {specs: []string{"ecs.c6.large"}, want: 4 * 3600 * (2*1000 + 4*100)},
+		"the most memory":                     {specs: []string{"ecs.zz9.large"}, want: 4 * 3600 * (2*1000 + 16*100)},
+		"GPUs":                                {specs: []string{"ecs.gn9-c4g1.xlarge"}, want: 16 * 3600 * (4*1000 + 32*100)},
+		"the dearest is the one with a price": {specs: []string{"ecs.zz9.large", "ecs.c7.large"}, want: 3600 * 1_000_000, known: true},
+		"the dearest is the one without":      {specs: []string{"2-4Gi", "ecs.zz9.large"}, want: 4 * 3600 * 3600, known: true},
+		"a size that nobody sells":            {specs: []string{"ecs.gn9-c1g1.64xlarge"}, want: 16 * 3600 * (256*1000 + 8*256*100)},
+		"nothing":                             {},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var bill Bill
+			for _, text := range tc.specs {
+				spec, err := Parse(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				bill.Specs = append(bill.Specs, spec)
+			}
+			if got, known := rates.Guess(bill); got != tc.want || known != tc.known {
+				t.Errorf("guess %d, known = %v, want %d, %v", got, known, tc.want, tc.known)
+			}
+		})
+	}
+	if got, _ := (Rates{CPUSecond: math.MaxInt64}).Guess(Bill{Specs: []Spec{{MilliCPU: 1000, InstanceType: "x"}}}); got != math.MaxInt64 {
+		t.Errorf("a guess that overflows: %d", got)
+	}
+}

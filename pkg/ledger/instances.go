@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"time"
+
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
@@ -19,9 +21,18 @@ type instanceNode[P comparable] struct {
 
 	amount offer.Amount
 	bills  map[string]offer.Bills
-	// undecided are how many pods ECI has said nothing of, by specification, and refused those that it refused.
-	undecided map[string]int64
+	// undecided are the pods that ECI has said nothing of, by specification, and refused those that it refused.
+	undecided map[string]*undecided
 	refused   map[P]bool
+}
+
+// undecided are pods that ECI has said nothing of. They are counted by the time of their binding, because they count
+// for a while only and nothing tells when that is over.
+type undecided struct {
+	pods int64
+	// bound is how many pods were bound at each time, in Unix seconds; newest the latest of the times.
+	bound  map[int64]int64
+	newest time.Time
 }
 
 // NewInstances returns an empty count.
@@ -34,7 +45,7 @@ func (l *Instances[P]) Sync(node string, generation int64, pods []P, holding fun
 	n := l.nodes[node]
 	if n == nil {
 		n = &instanceNode[P]{
-			generation: generation - 1, holdings: map[P]offer.Holding{}, bills: map[string]offer.Bills{}, undecided: map[string]int64{}, refused: map[P]bool{},
+			generation: generation - 1, holdings: map[P]offer.Holding{}, bills: map[string]offer.Bills{}, undecided: map[string]*undecided{}, refused: map[P]bool{},
 		}
 		l.nodes[node] = n
 	}
@@ -67,8 +78,8 @@ func (l *Instances[P]) Held(node string, held *offer.Held) {
 		return
 	}
 	held.Undecided = make(map[string]offer.Undecided, len(n.undecided))
-	for name, pods := range n.undecided {
-		held.Undecided[name] = offer.Undecided{Pods: pods}
+	for name, u := range n.undecided {
+		held.Undecided[name] = offer.Undecided{Pods: u.pods, Newest: u.newest}
 	}
 	for p := range n.refused {
 		h := n.holdings[p]
@@ -130,6 +141,9 @@ func (n *instanceNode[P]) count(p P, held offer.Holding, sign int64) {
 		name := held.Name()
 		bills := n.bills[name]
 		bills.Bill, bills.Pods = held.Bill, bills.Pods+sign
+		if !held.Decided {
+			bills.Uncreated += sign
+		}
 		if n.bills[name] = bills; bills.Pods == 0 {
 			delete(n.bills, name)
 		}
@@ -142,7 +156,12 @@ func (n *instanceNode[P]) count(p P, held offer.Holding, sign int64) {
 		}
 	case len(held.Stock) > 0:
 		for _, name := range held.Trials() {
-			if n.undecided[name] += sign; n.undecided[name] == 0 {
+			u := n.undecided[name]
+			if u == nil {
+				u = &undecided{bound: map[int64]int64{}}
+				n.undecided[name] = u
+			}
+			if u.count(held.Bound, sign); u.pods == 0 {
 				delete(n.undecided, name)
 			}
 		}
@@ -150,4 +169,34 @@ func (n *instanceNode[P]) count(p P, held offer.Holding, sign int64) {
 	if n.holdings[p] = held; sign < 0 {
 		delete(n.holdings, p)
 	}
+}
+
+// count adds a pod that was bound at a time, or takes it away. A binding that is on its way has no time yet, and is the
+// newest of all.
+func (u *undecided) count(bound time.Time, sign int64) {
+	at := bound.Unix()
+	u.pods += sign
+	u.bound[at] += sign
+	switch {
+	case sign > 0:
+		if u.pods == 1 || bound.IsZero() || !u.newest.IsZero() && bound.After(u.newest) {
+			u.newest = bound
+		}
+	case u.bound[at] == 0:
+		delete(u.bound, at)
+		if at == u.newest.Unix() {
+			u.newest = u.latest()
+		}
+	}
+}
+
+func (u *undecided) latest() time.Time {
+	var latest int64
+	for at := range u.bound {
+		if at == (time.Time{}).Unix() {
+			return time.Time{}
+		}
+		latest = max(latest, at)
+	}
+	return time.Unix(latest, 0)
 }

@@ -20,15 +20,18 @@ type instance struct {
 	spec    ecispec.Spec
 	decided bool
 	refused time.Time
+	// bound is zero while the binding is on its way.
+	bound time.Time
 }
 
 func (p *instance) holding() offer.Holding {
-	return offer.Holding{Bill: ecispec.Bill{Specs: []ecispec.Spec{p.spec}}, Stock: []string{p.spec.String()}, Decided: p.decided, Refused: p.refused}
+	return offer.Holding{Bill: ecispec.Bill{Specs: []ecispec.Spec{p.spec}}, Stock: []string{p.spec.String()}, Decided: p.decided, Refused: p.refused, Bound: p.bound}
 }
 
 // TestInstancesSimulation lets pods come, change and go on a few nodes and compares with a recount after every step.
 func TestInstancesSimulation(t *testing.T) {
 	specs := []ecispec.Spec{{MilliCPU: 2000, Memory: 4 << 30}, {MilliCPU: 500, Memory: 1 << 30}, {MilliCPU: 8000, Memory: 1 << 34, GPUs: 1}}
+	bindings := []time.Time{{}, time.Unix(1000, 0), time.Unix(1001, 0), time.Unix(1002, 0)}
 	for seed := range uint64(100) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
@@ -41,7 +44,7 @@ func TestInstancesSimulation(t *testing.T) {
 				pods := slices.Clone(nodes[i])
 				switch at := 0; random.IntN(5) {
 				case 0, 1:
-					pods = append(pods, &instance{spec: specs[random.IntN(len(specs))]})
+					pods = append(pods, &instance{spec: specs[random.IntN(len(specs))], bound: bindings[random.IntN(len(bindings))]})
 				case 2: // As the scheduler does it: the last one takes the place.
 					if len(pods) > 0 {
 						at = random.IntN(len(pods))
@@ -51,7 +54,7 @@ func TestInstancesSimulation(t *testing.T) {
 				case 3:
 					if len(pods) > 0 {
 						at = random.IntN(len(pods))
-						pods[at] = &instance{spec: pods[at].spec, decided: random.IntN(2) == 0, refused: time.Unix(int64(random.IntN(2)*(step+1)), 0).UTC()}
+						pods[at] = &instance{spec: pods[at].spec, bound: bindings[random.IntN(len(bindings))], decided: random.IntN(2) == 0, refused: time.Unix(int64(random.IntN(2)*(step+1)), 0).UTC()}
 						if pods[at].decided || pods[at].refused.Unix() == 0 {
 							pods[at].refused = time.Time{}
 						}
@@ -82,14 +85,21 @@ func compare(t *testing.T, step int, counts *ledger.Instances[*instance], name s
 		want.Node.Memory += p.spec.Memory
 		want.Node.GPUs += p.spec.GPUs
 		want.Node.Pods++
-		want.Bills[p.spec.String()] = offer.Bills{Bill: ecispec.Bill{Specs: []ecispec.Spec{p.spec}}, Pods: want.Bills[p.spec.String()].Pods + 1}
+		bills := want.Bills[p.spec.String()]
+		bills.Bill, bills.Pods = ecispec.Bill{Specs: []ecispec.Spec{p.spec}}, bills.Pods+1
+		if !p.decided {
+			bills.Uncreated++
+		}
+		want.Bills[p.spec.String()] = bills
 		if p.decided {
 			continue
 		}
 		for _, name := range []string{p.spec.String(), offer.AnySpec} {
 			u := want.Undecided[name]
 			if p.refused.IsZero() {
-				u.Pods++
+				if u.Pods++; u.Pods == 1 || p.bound.IsZero() || !u.Newest.IsZero() && p.bound.After(u.Newest) {
+					u.Newest = p.bound
+				}
 			} else if p.refused.After(u.Refused) {
 				u.Refused = p.refused
 			}

@@ -56,6 +56,8 @@ type Holding struct {
 	Decided bool
 	// Refused is when ECI refused it; zero when it has not.
 	Refused time.Time
+	// Bound is when it was bound; zero while its binding is on its way.
+	Bound time.Time
 }
 
 // HoldingOf returns what a bound pod holds, as far as the pod tells. Whether ECI can run it does not matter: somebody has bound it, and it may run after all.
@@ -83,7 +85,19 @@ func NewHolding(pod *corev1.Pod, bill ecispec.Bill) Holding {
 	if c := CreationOf(pod); !held.Decided && c != nil && c.Status == corev1.ConditionFalse {
 		held.Refused = c.LastTransitionTime.Time
 	}
+	held.Bound = boundAt(pod)
 	return held
+}
+
+// boundAt returns when a pod was bound, by the condition that the API server sets with the Binding; zero when it has
+// not.
+func boundAt(pod *corev1.Pod) time.Time {
+	for i := range pod.Status.Conditions {
+		if c := &pod.Status.Conditions[i]; c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
 }
 
 // Trials are the names of the stock-outs that the pod tries while ECI has still to decide on it.

@@ -11,6 +11,11 @@ import (
 // unheardFor is for how long a refusal is expected to be accounted for at most.
 const unheardFor = time.Minute
 
+// UndecidedFor is for how long after its binding a pod is taken to be the one that tries whether a stock-out is over.
+// ECI decides within seconds, and within a minute or two when it is busy. A pod of which nothing is heard for longer has
+// most likely never reached ECI, for example because a ConfigMap of it is missing, and must not keep others from trying.
+const UndecidedFor = 3 * time.Minute
+
 // Held is what the pods on virtual nodes hold at the moment of a decision.
 type Held struct {
 	// Node is what those on the node hold.
@@ -29,12 +34,16 @@ type Held struct {
 type Bills struct {
 	Bill ecispec.Bill
 	Pods int64
+	// Uncreated is how many of them have no instance.
+	Uncreated int64
 }
 
 // Undecided are pods without an instance.
 type Undecided struct {
 	// Pods are those of which ECI has said nothing yet.
 	Pods int64
+	// Newest is when the newest of them was bound; zero when a binding is on its way.
+	Newest time.Time
 	// Refused is when ECI refused one last, of those that are still there.
 	Refused time.Time
 }
@@ -103,7 +112,12 @@ func (n *Node) isClosed(name string, held *Held, now time.Time) bool {
 	waiting := held.Undecided[name]
 	// A pod that was refused just now will move until: the status is a moment behind.
 	unheard := waiting.Refused.After(s.lastFailure) && now.Sub(waiting.Refused) < unheardFor
-	return now.Before(s.until) || waiting.Pods > 0 || unheard
+	return now.Before(s.until) || waiting.tries(now) || unheard
+}
+
+// tries reports whether one of the pods may still tell whether ECI has stock again.
+func (u *Undecided) tries(now time.Time) bool {
+	return u.Pods > 0 && (u.Newest.IsZero() || now.Sub(u.Newest) < UndecidedFor)
 }
 
 // fit tells whether the pod fits beside what the others hold.
@@ -148,8 +162,8 @@ func (n *Node) afford(c *Candidate, held *Held, now time.Time) Verdict {
 		return unknown
 	}
 	for name, bills := range held.Bills {
-		each, known := n.rates.Dearest(bills.Bill)
-		if !known {
+		each, known := n.rates.Guess(bills.Bill)
+		if !known && bills.Uncreated < bills.Pods {
 			unknown.Why = fmt.Sprintf("%s: the price of %s, which runs there, is not known, and spec.maxSpendPerHour is set", n.Zone, name)
 			return unknown
 		}

@@ -155,6 +155,15 @@ func TestCheck(t *testing.T) {
 			held: offer.Held{Undecided: map[string]offer.Undecided{"2-4Gi": {Pods: 1}}},
 			want: offer.Verdict{Why: "cn-beijing-j: out of stock for 2-4Gi (NoStock)", SoldOut: true},
 		},
+		"one that was bound within three minutes tries again": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("*", "StockClose", 0)} },
+			held: offer.Held{Undecided: map[string]offer.Undecided{"*": {Pods: 1, Newest: in(-179).Time}}},
+			want: offer.Verdict{Why: "cn-beijing-j: ECI refuses every pod (StockClose)", SoldOut: true},
+		},
+		"one of which nothing was heard for three minutes keeps nobody out": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("*", "StockClose", 0)} },
+			held: offer.Held{Undecided: map[string]offer.Undecided{"*": {Pods: 1, Newest: in(-180).Time}}},
+		},
 		"one that was refused is decided": {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Status.StockOuts = []v1alpha1.StockOut{out("2-4Gi", "NoStock", 0)} },
 			held: offer.Held{Undecided: map[string]offer.Undecided{"2-4Gi": {Refused: in(-100).Time}}},
@@ -256,6 +265,24 @@ func TestCheck(t *testing.T) {
 			held: offer.Held{Bills: bills(t, "ecs.c6.large")},
 			want: offer.Verdict{Why: "cn-beijing-j: the price of ecs.c6.large, which runs there, is not known, and spec.maxSpendPerHour is set"},
 		},
+		"a limit on money and an instance type without a price of which no instance exists": { // 0.504, and 4 * (0.18 + 8 * 0.036)
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("2.376")) },
+			held: offer.Held{Bills: waiting(bills(t, "ecs.zz9.small"))},
+		},
+		"an instance type without a price of which no instance exists counts for more than its vCPUs and memory": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("2.375")) },
+			held: offer.Held{Bills: waiting(bills(t, "ecs.zz9.small"))},
+			want: offer.Verdict{Why: "cn-beijing-j: spec.maxSpendPerHour leaves no room for 2-4Gi", Full: true},
+		},
+		"an instance of one of several specifications of which one has a price": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("2.376")) },
+			held: offer.Held{Bills: bills(t, "2-4Gi", "ecs.zz9.small")},
+		},
+		"a limit on money and a pod that asks for an instance type without a price": {
+			pod:  wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "ecs.zz9.small"),
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("100")) },
+			want: offer.Verdict{Why: "cn-beijing-j: the price of ecs.zz9.small is not known, and spec.maxSpendPerHour is set"},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -279,6 +306,15 @@ func bills(t *testing.T, specs ...string) map[string]offer.Bills {
 		bill.Specs = append(bill.Specs, spec(t, text))
 	}
 	return map[string]offer.Bills{strings.Join(specs, ","): {Bill: bill, Pods: 1}}
+}
+
+// waiting are pods with these bills that have no instance.
+func waiting(all map[string]offer.Bills) map[string]offer.Bills {
+	for name, bills := range all {
+		bills.Uncreated = bills.Pods
+		all[name] = bills
+	}
+	return all
 }
 
 func limits(name corev1.ResourceName, amount string) map[corev1.ResourceName]quantity.Quantity {
@@ -329,7 +365,23 @@ func TestHoldingOf(t *testing.T) {
 		},
 		"one of a family": {
 			pod:  three().Annotation("k8s.aliyun.com/eci-instance-family", "ecs.c7"),
-			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi (choosy)"}},
+			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi (choosy, instance-family=ecs.c7)"}},
+		},
+		"bound at a time": {
+			pod: func() *wrappers.Pod {
+				p := three()
+				p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: in(-9)}}
+				return p
+			}(),
+			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}, Bound: in(-9).Time},
+		},
+		"its binding is on its way after it has failed": {
+			pod: func() *wrappers.Pod {
+				p := three()
+				p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, LastTransitionTime: in(-9)}}
+				return p
+			}(),
+			want: offer.Holding{Bill: bill("2-4Gi"), Stock: []string{"2-4Gi"}},
 		},
 		"one of several that ECI has taken": {
 			pod: func() *wrappers.Pod {

@@ -40,6 +40,9 @@ type Offers struct {
 	// Waker retries the pods of this scheduler that failed.
 	Waker     *wakeup.Waker
 	reopening reopening
+	// deciding is true while a wake-up of wakeWhenDecided is due, after decideWithin.
+	deciding     atomic.Bool
+	decideWithin time.Duration
 	// As returns a bound or assumed pod as its unit will have it once the binding has come back, with the unit's annotations. The ResourcePolicy plugin
 	// sets it; nil changes nothing.
 	As func(pod *corev1.Pod) *corev1.Pod
@@ -69,6 +72,7 @@ func NewOffers() *Offers {
 	o := &Offers{
 		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, pinned: &catalog{},
 		store: cache.NewStore(cache.MetaNamespaceKeyFunc), pods: cache.NewStore(cache.MetaNamespaceKeyFunc), synced: func() bool { return false },
+		decideWithin: offer.UndecidedFor,
 	}
 	o.bills = newBills(o.exists)
 	o.Waker = wakeup.New(clock.RealClock{}, func(pods map[string]*corev1.Pod) { o.handle.Activate(o.logger, pods) })
@@ -201,7 +205,11 @@ func (o *Offers) holding(pod *corev1.Pod, node *offer.Node) offer.Holding {
 		pod = o.As(pod)
 	}
 	if pod.Spec.NodeName != "" {
-		return offer.NewHolding(pod, o.bills.of(pod, node.Region))
+		held := offer.NewHolding(pod, o.bills.of(pod, node.Region))
+		if held.Bound.IsZero() && !o.isAssumed(pod) {
+			held.Bound = pod.CreationTimestamp.Time // It was created with a node, or its status does not say.
+		}
+		return held
 	}
 	bill, err := ecispec.For(pod, node.Region)
 	if err != nil {
@@ -264,7 +272,11 @@ func (o *Offers) check(a *Asking, name string, changed changes) (offer.Verdict, 
 		}
 	}
 	changed.apply(a.catalog, node, &held)
-	return node.Check(a.candidate(node.Region), &held, a.now), true
+	verdict := node.Check(a.candidate(node.Region), &held, a.now)
+	if verdict.SoldOut && len(held.Undecided) > 0 {
+		o.wakeWhenDecided()
+	}
+	return verdict, true
 }
 
 // nominatedFor returns what other pods of at least this priority, which have preempted others on virtual nodes, will hold on each, in thousandths of a vCPU.
@@ -334,6 +346,10 @@ func (c *change) applyTo(held *offer.Held, each offer.Amount) {
 	}
 	if name := c.held.Name(); name != "" {
 		bills := held.Bills[name]
-		held.Bills[name] = offer.Bills{Bill: c.held.Bill, Pods: bills.Pods + c.sign}
+		bills.Bill, bills.Pods = c.held.Bill, bills.Pods+c.sign
+		if !c.held.Decided {
+			bills.Uncreated += c.sign
+		}
+		held.Bills[name] = bills
 	}
 }

@@ -230,8 +230,8 @@ const (
 // StockOut is a specification that ECI does not have in a zone now.
 type StockOut struct {
 	// spec is the specification as the annotation k8s.aliyun.com/eci-use-specs writes it, such as 2-4Gi or ecs.c6.large; * for all of the zone. With
-	// " (choosy)" behind it, it is for pods that take only a part of what ECI has, such as spot instances or a family; with " (choosy, vswitch=vsw-1)", for
-	// those with the same vSwitch, private pool or address of their own.
+	// " (choosy)" behind it, it is for pods that take only spot instances; with " (choosy, instance-family=ecs.c7)" or " (choosy, vswitch=vsw-1)", for those
+	// that are restricted by the same values: a family, or a vSwitch, private pool or address of their own. Values that are long are replaced by their hash.
 	// +required
 	Spec string `json:"spec"`
 	// reason is that of ECI: NoStock, StockClose, IpNotEnough or one of a quota, of the pod's condition ContainerInstanceCreated; WithoutStock,
