@@ -335,7 +335,7 @@ func (l *life) bill() {
 		}
 		for _, p := range info.GetPods() {
 			if _, known := l.billed[p.GetPod().UID]; !known {
-				l.billed[p.GetPod().UID] = milliCPUOf(p.GetPod())
+				l.billed[p.GetPod().UID] = max(milliCPUOf(p.GetPod()), l.recorded[p.GetPod().UID])
 			}
 		}
 	}

@@ -72,6 +72,8 @@ type life struct {
 	vn     *virtualnode.VirtualNode
 	zones  map[string]*wrappers.Zone
 	billed map[types.UID]int64
+	// recorded are the bills that are recorded on pods, of which the scheduler knows nothing else after a restart.
+	recorded map[types.UID]int64
 }
 
 // tally is how many pods a group has in a unit, and what they request in thousandths of a vCPU.
@@ -92,7 +94,7 @@ type bindOnTheWay struct {
 func newLife(t *testing.T, seed uint64) *life {
 	l := &life{
 		t: t, random: rand.New(rand.NewPCG(seed, 7)), nodes: map[string]*corev1.Node{}, pods: map[types.UID]*v1Pod{},
-		zones: map[string]*wrappers.Zone{}, billed: map[types.UID]int64{},
+		zones: map[string]*wrappers.Zone{}, billed: map[types.UID]int64{}, recorded: map[types.UID]int64{},
 	}
 	_, l.ctx = ktesting.NewTestContext(t)
 	l.tryNext = []v1alpha1.TryNextPolicy{
@@ -151,9 +153,11 @@ func (l *life) restart() {
 		if info := l.cache[pod.Spec.NodeName]; info != nil {
 			info.AddPod(pod)
 		}
-		if l.pods[uid].Annotations[v1alpha1.AnnotationECISpecs] == "" {
-			delete(l.billed, uid) // Nothing but the pod itself tells what it is billed.
+		// A pod that was resized since, or has no record, counts for the most of what it tells.
+		if delete(l.recorded, uid); l.pods[uid].Annotations[v1alpha1.AnnotationECISpecs] != "" {
+			l.recorded[uid] = l.billed[uid]
 		}
+		delete(l.billed, uid)
 	}
 	for _, pod := range l.unbound() {
 		l.enqueue(pod.UID)

@@ -80,10 +80,14 @@ func (pl *ResourcePolicy) waitingPodUpdated(before, after *corev1.Pod) {
 		return
 	}
 	if !maps.Equal(before.Labels, after.Labels) {
-		// It may have another policy now, or another group. The queue itself looks again at a pod that is held or that this plugin refused.
+		// It may have another policy now, or another group. The queue looks again at a pod that is held, but it may
+		// have done so before this handler ran: a pod it held once more would lose its ticket here and never be woken.
+		_, held := pl.admission.isHeld(after.UID)
 		pl.admission.forget(after.UID)
 		pl.inflight.forgetWaiting(after.UID)
-		pl.waker.Retry(after.UID)
+		if !pl.waker.Retry(after.UID) && held {
+			pl.wake([]*corev1.Pod{after})
+		}
 	}
 	if looksUnschedulable(after) && !looksUnschedulable(before) {
 		if _, held := pl.admission.isHeld(after.UID); held {
