@@ -133,21 +133,15 @@ func (t *Tickets) Expect(pods []Applicant) Moves {
 	return t.settle()
 }
 
-// Keep makes known a pod that has a slot whatever the others do: it has made one for itself by preemption.
-func (t *Tickets) Keep(a Applicant) {
+// Keep makes known a pod that has a slot in a unit whatever the others do: it has made one for itself there by preemption. The unit is negative when the
+// policy has it no more; the pod then claims a slot at the next Sync.
+func (t *Tickets) Keep(a Applicant, unit int) {
 	pod := t.pods[a.UID]
-	if pod != nil && pod.state == stateTried {
-		return
-	}
 	if pod == nil {
 		pod = t.add(a)
 	}
 	t.release(pod)
-	unit := noUnit
-	if t.counts != nil {
-		unit = t.open(pod)
-	}
-	t.claim(pod, stateTried, unit)
+	t.claim(pod, stateTried, max(unit, noUnit))
 }
 
 // Full tells whether the counts alone keep a held pod out, and not the claims of others. It returns false while the counts are not known.

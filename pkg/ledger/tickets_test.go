@@ -183,3 +183,24 @@ func TestAPodAboveOthersMayPreemptOnce(t *testing.T) {
 		t.Error("when an event makes it ask again it may try again")
 	}
 }
+
+// A pod that preempts in a later unit leaves the slots of the earlier ones to others, and its own to nobody.
+func TestTickets_KeepsTheSlotOfAPreemptor(t *testing.T) {
+	tickets := NewTickets(placement.Compile(wrappers.MakePolicy("p").
+		Unit(wrappers.ECS().MaxResource("cpu", "1")).Unit(wrappers.ECI().Max(1)).Obj()))
+	pod := func(n int, milliCPU int64, shape string) Applicant {
+		a := applicant(n, shape)
+		a.Requests = []int64{milliCPU}
+		return a
+	}
+	preemptor := pod(0, 1000, "small")
+	tickets.Sync(tickets.Version(), usages(0, 0))
+	tickets.Ask(preemptor)
+	tickets.Keep(preemptor, 1)
+	if tickets.Ask(pod(1, 2000, "large")) {
+		t.Error("a pod is tried for the slot that a preemptor has made for itself")
+	}
+	if !tickets.Ask(pod(2, 1000, "small")) {
+		t.Error("no pod is tried for the slot that the preemptor does not need")
+	}
+}

@@ -104,12 +104,12 @@ func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev
 func (a *admission) sync(policy *placement.Policy, groupName string, known knowledge) {
 	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves {
 		var free []types.UID
-		for _, pod := range known.nominated {
-			if g := a.enter(policy, groupName, pod); g != nil {
-				if t.IsHeld(pod.UID) {
-					free = append(free, pod.UID) // It was held after an edit of the policy, which began the tickets anew.
+		for _, n := range known.nominated {
+			if g := a.enter(policy, groupName, n.pod); g != nil {
+				if t.IsHeld(n.pod.UID) {
+					free = append(free, n.pod.UID) // It was held after an edit of the policy, which began the tickets anew.
 				}
-				t.Keep(applicantOf(policy, pod))
+				t.Keep(applicantOf(policy, n.pod), n.unitOf(policy))
 			}
 		}
 		t.SetLowest(known.lowest, known.hasLowest)
@@ -173,13 +173,13 @@ func (a *admission) hold(policy *placement.Policy, groupName string, pod *corev1
 	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves { return t.Hold(applicantOf(policy, pod)) })
 }
 
-// keep tells that the pod has made a slot for itself by preemption.
-func (a *admission) keep(policy *placement.Policy, groupName string, pod *corev1.Pod) {
+// keep tells that the pod has made a slot for itself in a unit by preemption.
+func (a *admission) keep(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
 	a.mu.Lock()
 	a.unblock(pod.UID)
 	a.mu.Unlock()
 	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves {
-		t.Keep(applicantOf(policy, pod))
+		t.Keep(applicantOf(policy, pod), unit)
 		return ledger.Moves{}
 	})
 }

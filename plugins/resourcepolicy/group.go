@@ -44,7 +44,7 @@ type knowledge struct {
 	counts    []placement.Usage
 	lowest    int32
 	hasLowest bool
-	nominated []*corev1.Pod
+	nominated []nomination
 }
 
 // heldPod is why a pod is held.

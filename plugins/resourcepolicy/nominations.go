@@ -1,6 +1,8 @@
 package resourcepolicy
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -27,17 +29,22 @@ func (f *inflight) nominate(n nomination) {
 	}
 }
 
-// nominees returns the pods of a group that have made a slot for themselves.
-func (f *inflight) nominees(policy, group string) []*corev1.Pod {
+// unitOf returns the index of the unit of the slot; noUnit when the policy has that unit no more.
+func (n *nomination) unitOf(policy *placement.Policy) int {
+	return slices.IndexFunc(policy.Units, func(unit placement.Unit) bool { return unit.ID == n.unit })
+}
+
+// nominees returns the slots that the pods of a group have made for themselves.
+func (f *inflight) nominees(policy, group string) []nomination {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var pods []*corev1.Pod
+	var slots []nomination
 	for _, n := range f.nominations {
 		if n.policy == policy && n.group == group {
-			pods = append(pods, n.pod)
+			slots = append(slots, n)
 		}
 	}
-	return pods
+	return slots
 }
 
 // nominated returns the nomination of a pod.

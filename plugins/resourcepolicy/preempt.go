@@ -120,7 +120,7 @@ func (pl *ResourcePolicy) preemptIn(
 		slot.usage = placement.Usage{}.Add(s.view.requests)
 		slot.node, slot.victims = result.NominatedNodeName, pl.preemption.take(result.NominatedNodeName)
 		pl.inflight.nominate(slot)
-		pl.admission.keep(s.policy, s.view.group, pod)
+		pl.admission.keep(s.policy, s.view.group, pod, unit)
 		pl.waker.Ended(pod.UID, false)
 		decided(metrics.OutcomePreempting, s.unit)
 		klog.FromContext(ctx).V(3).Info("Preempting for pod", "pod", klog.KObj(pod), "unit", s.unit.ID, "node", slot.node)
