@@ -32,8 +32,17 @@ const (
 	alice    = "alice"
 )
 
-// admissionPolicies creates the objects of a file of config/admission until the spec ends.
-func admissionPolicies(name string) {
+// admissionPolicies creates the objects of a file of config/admission until the spec ends. It takes the API server a moment to heed a policy, and to heed it
+// no more: refused tries something that it refuses.
+func admissionPolicies(name string, refused func() error) {
+	GinkgoHelper()
+	DeferCleanup(func() { Eventually(refused).Should(Succeed()) })
+	createFrom(name)
+	Eventually(refused).Should(HaveOccurred())
+}
+
+// createFrom creates the objects of a file of config/admission until the spec ends.
+func createFrom(name string) {
 	GinkgoHelper()
 	data, err := os.ReadFile(filepath.Join("..", "..", "config", "admission", name))
 	Expect(err).NotTo(HaveOccurred())
@@ -115,12 +124,10 @@ var _ = Describe("The admission policy for placed pods", Ordered, func() {
 		w.UnitOf(pod)
 		w.Waits(unplaced)
 		user = as(w, alice)
-		admissionPolicies("placed-pods.yaml")
-		// It takes the API server a moment to heed a policy.
-		Eventually(func() error {
+		admissionPolicies("placed-pods.yaml", func() error {
 			patch := metaPatch("annotations", useSpecs, nil)
 			return user.Patch(context.Background(), pod.DeepCopy(), patch, client.DryRunAll)
-		}).Should(HaveOccurred())
+		})
 	})
 
 	DescribeTable("refuses of users", func(field, key string, value any) {
@@ -232,9 +239,7 @@ var _ = Describe("The admission policy for resizing", Ordered, func() {
 		w.UnitOf(pod)
 		w.UnitOf(ungoverned)
 		user = as(w, alice)
-		admissionPolicies("resize.yaml")
-		// It takes the API server a moment to heed a policy.
-		Eventually(func() error { return resize(pod, "requests", "cpu", "2500m", client.DryRunAll) }).Should(HaveOccurred())
+		admissionPolicies("resize.yaml", func() error { return resize(pod, "limits", "cpu", "4", client.DryRunAll) })
 	})
 
 	It("refuses more", func() {
