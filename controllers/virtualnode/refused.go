@@ -79,21 +79,34 @@ func refusedBy(pod *corev1.Pod, by *beheld) (refusal, bool) {
 	if r.at.IsZero() {
 		r.at = by.now
 	}
-	switch own := pod.Spec.SchedulerName == by.scheduler; {
+	switch {
 	case quota:
-		r.specs = by.beyondQuota(pod)
-		if len(r.specs) == 0 && own && !by.readAt.After(r.at.Add(knownWithin)) {
-			r.specs = []string{everyLike(pod)}
-		} else if len(r.specs) == 0 && !own {
-			r.specs = stockNames(pod, by.region)
-		}
-	case every && own:
+		r.specs = by.refusedForQuota(pod, r.at)
+	case every && by.places(pod):
 		r.specs = []string{everyLike(pod)}
 	default:
 		// What closes the zone to all is told by pods that were let in by what is known of it. Others may ask for anything.
 		r.specs = stockNames(pod, by.region)
 	}
 	return r, true
+}
+
+// places reports whether Spillway placed a pod.
+func (b *beheld) places(pod *corev1.Pod) bool { return pod.Spec.SchedulerName == b.scheduler }
+
+// refusedForQuota returns the names of the stock-outs that a refusal for want of quota at that time begins.
+func (b *beheld) refusedForQuota(pod *corev1.Pod, at time.Time) []string {
+	beyond := b.beyondQuota(pod)
+	switch {
+	case len(beyond) > 0:
+		return beyond
+	case !b.places(pod):
+		return stockNames(pod, b.region)
+	case !b.readAt.After(at.Add(knownWithin)):
+		return []string{everyLike(pod)}
+	default:
+		return nil // The quota has been read since, and counts.
+	}
 }
 
 // beyondQuota returns the names of the specifications of a pod of which a refusal for a quota says nothing about others:
