@@ -1,7 +1,6 @@
 package virtualnode
 
 import (
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +19,6 @@ import (
 	"github.com/spillway-k8s/spillway/pkg/offer"
 	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
-
-const catalogKey fwk.StateKey = "Catalog" + Name
 
 // Offers is what the virtual nodes of the cluster offer, and what pods hold there. One is made for a scheduler; the plugins of all its profiles share it.
 type Offers struct {
@@ -55,16 +52,6 @@ type Offers struct {
 	pinned *catalog
 	// afterGroup is true when the last cycle was one of a pod group.
 	afterGroup bool
-}
-
-// catalog is what the VirtualNodes say. Immutable.
-type catalog struct {
-	// complete is true when the informer had read all VirtualNodes.
-	complete bool
-	// nodes are the offers by the name of the Node.
-	nodes map[string]*offer.Node
-	// quotas are what the pods on all nodes of each account may hold, in thousandths of a vCPU, as it was read last.
-	quotas map[string]int64
 }
 
 // NewOffers returns an Offers that knows of no virtual node until its New has been called.
@@ -137,29 +124,6 @@ func (o *Offers) publish(objects []any, complete bool, now time.Time) bool {
 	o.catalog.Store(next)
 	return better
 }
-
-// newCatalog returns what these VirtualNodes say.
-func newCatalog(objects []any) *catalog {
-	c := &catalog{nodes: map[string]*offer.Node{}, quotas: map[string]int64{}}
-	all := make([]*eciv1alpha1.VirtualNode, 0, len(objects))
-	for _, obj := range objects {
-		all = append(all, obj.(*eciv1alpha1.VirtualNode))
-	}
-	read := map[string]time.Time{}
-	for name, vn := range offer.Describing(all) {
-		node := offer.New(vn)
-		c.nodes[name] = node
-		quota, at, known := node.Quota()
-		newest, any := read[node.Account]
-		if known && (!any || at.After(newest) || at.Equal(newest) && quota < c.quotas[node.Account]) {
-			c.quotas[node.Account], read[node.Account] = quota, at
-		}
-	}
-	return c
-}
-
-// Clone returns the catalog itself: it never changes.
-func (c *catalog) Clone() fwk.StateData { return c }
 
 // Follow brings what pods hold up to date with the snapshot of this cycle, once. It costs a look-up for each virtual node.
 func (o *Offers) Follow(state fwk.CycleState) {
@@ -296,60 +260,4 @@ func (o *Offers) nominatedFor(pod *corev1.Pod, current *catalog) map[string]int6
 		}
 	}
 	return nominated
-}
-
-// change is what a simulation has done to a node: a pod that it added, or with a sign of -1 took away.
-type change struct {
-	held offer.Holding
-	sign int64
-}
-
-// changes are those of all virtual nodes, by name.
-type changes map[string][]change
-
-// with returns the changes with one more on a node. The others are shared.
-func (c changes) with(node string, one change) changes {
-	next := maps.Clone(c)
-	if next == nil {
-		next = changes{}
-	}
-	before := next[node]
-	next[node] = append(before[:len(before):len(before)], one)
-	return next
-}
-
-// apply changes what is held on a node and in its account.
-func (c changes) apply(current *catalog, node *offer.Node, held *offer.Held) {
-	for name, all := range c {
-		other := current.nodes[name]
-		if other == nil || other.Account != node.Account {
-			continue
-		}
-		if name == node.Name {
-			held.Bills = maps.Clone(held.Bills)
-		}
-		for i := range all {
-			each := all[i].held.Amount()
-			held.Account += all[i].sign * each.MilliCPU
-			if name == node.Name {
-				all[i].applyTo(held, each)
-			}
-		}
-	}
-}
-
-// applyTo changes what is held on the node of the change.
-func (c *change) applyTo(held *offer.Held, each offer.Amount) {
-	held.Node = held.Node.Plus(offer.Amount{MilliCPU: c.sign * each.MilliCPU, Memory: c.sign * each.Memory, Pods: c.sign, GPUs: c.sign * each.GPUs})
-	if held.Bills == nil {
-		held.Bills = map[string]offer.Bills{}
-	}
-	if name := c.held.Name(); name != "" {
-		bills := held.Bills[name]
-		bills.Bill, bills.Pods = c.held.Bill, bills.Pods+c.sign
-		if !c.held.Decided {
-			bills.Uncreated += c.sign
-		}
-		held.Bills[name] = bills
-	}
 }
