@@ -204,7 +204,7 @@ func TestPodsThatOthersMayKeepOutHaveNoTicket(t *testing.T) {
 // writingHandle is a handle with a client.
 type writingHandle struct {
 	*handle
-	client *fake.Clientset
+	client kubernetes.Interface
 }
 
 func (h *writingHandle) ClientSet() kubernetes.Interface           { return h.client }

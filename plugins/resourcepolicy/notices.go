@@ -37,10 +37,12 @@ const (
 // so that no autoscaler buys a node for it. They write in goroutines of their own, never in the scheduling loop.
 type notices struct {
 	queue workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	// timeout is noticeTimeout.
+	timeout time.Duration
 }
 
 func newNotices() *notices {
-	return &notices{queue: workqueue.NewTypedRateLimitingQueue(
+	return &notices{timeout: noticeTimeout, queue: workqueue.NewTypedRateLimitingQueue(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](noticeRetry, noticeRetryMax),
 	)}
 }
@@ -74,7 +76,7 @@ func (n *notices) next(ctx context.Context, pl *ResourcePolicy) bool {
 		return false
 	}
 	defer n.queue.Done(key)
-	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, n.timeout)
 	defer cancel()
 	n.give(ctx, pl, key)
 	return true
