@@ -295,6 +295,8 @@ var _ = Describe("What ECI would accept", Ordered, func() {
 		script(`{"regions":{"cn-beijing":{"zones":{"cn-beijing-j":{"stock":{"2-4Gi":"WithoutStock"}}}}}}`)
 		w.Create(pod())
 		Eventually(stockOuts(j)).Should(ConsistOf("2-4Gi WithoutStock"))
+		// The scheduler hears of it a moment after it can be read.
+		Eventually(func() string { return zoneOf(w, w.Create(pod())) }).Should(Equal(zoneK))
 		Expect(zoneOf(w, w.Create(pod()))).To(Equal(zoneK))
 		By("another specification is not concerned")
 		Expect(stockOuts(k)()).To(BeEmpty())

@@ -63,8 +63,12 @@ var _ = Describe("Whoever writes a ResourcePolicy", func() {
 		}
 		Expect(w.Count()).To(Equal(map[string]int{"first": 2, "eci": 1}))
 		Expect(harness.API.Delete(ctx, rp)).To(Succeed())
-		w.Create(w.Pod())
-		Eventually(w.Count).Should(HaveKey("waiting"))
+		// The scheduler hears of it a moment after the API server.
+		Eventually(func() string {
+			pod := w.Create(w.Pod())
+			Eventually(func() bool { return w.Get(pod).Spec.NodeName != "" || harness.WaitReason(pod) != "" }).Should(BeTrue())
+			return pod.Spec.NodeName
+		}).Should(BeEmpty())
 		Expect(versions()).To(Equal(before))
 	})
 })
