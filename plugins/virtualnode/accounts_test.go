@@ -62,3 +62,18 @@ func TestFilter_AccountWithoutQuota(t *testing.T) {
 		t.Errorf("status %v", status)
 	}
 }
+
+// TestFilter_OneCatalogPerCycle checks that a cycle is decided by what the VirtualNodes said when it began: its nodes
+// are not compared by two versions of the world.
+func TestFilter_OneCatalogPerCycle(t *testing.T) {
+	w := newWorld(t, zone(zoneJ, "100").Quota("4").AccountID("1"))
+	w.pods(billed("a").Node(nodeJ), billed("b").Node(nodeJ))
+	state := w.begin(billed("p"))
+	w.say(zone(zoneJ, "100").Quota("100").AccountID("1"))
+	if status := w.filter(state, billed("p"), nodeJ); status.Message() != noQuota {
+		t.Errorf("in the cycle that had begun: %v", status)
+	}
+	if status := w.filter(w.begin(billed("p")), billed("p"), nodeJ); !status.IsSuccess() {
+		t.Errorf("in the next cycle: %v", status)
+	}
+}
