@@ -1,6 +1,7 @@
 package resourcepolicy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,5 +274,22 @@ func TestAPodThatIsAboutToEnterKeepsItsSlot(t *testing.T) {
 	other.Spec.NodeSelector = map[string]string{"another": "shape"}
 	if q.ask(other) {
 		t.Error("a pod with a lower priority takes the slot before the one that waits for its room")
+	}
+}
+
+// The queue may hold a pod again before the handler of this plugin hears of its new labels. The pod then has no ticket to be woken by.
+func TestWaitingPodUpdated_HeldPodWithNewLabels(t *testing.T) {
+	q := newQueue(t, 10, "64")
+	q.ask(q.pod("tried", 0, 0))
+	before := q.pod("held", 0, 1)
+	after := before.DeepCopy()
+	after.Labels["version"] = "new"
+	if q.ask(after) {
+		t.Fatal("the pod is not held")
+	}
+	q.h.activated = nil
+	q.pl.waitingPodUpdated(before, after)
+	if !slices.Contains(q.h.activated, "held") {
+		t.Errorf("activated: %v", q.h.activated)
 	}
 }

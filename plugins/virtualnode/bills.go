@@ -49,7 +49,7 @@ func (b *bills) reserve(pod *corev1.Pod, region string) {
 }
 
 // of returns what a bound pod is billed. Which specification ECI has taken is written by the virtual-kubelet when it has created the instance. It does not
-// change afterwards: what is less than was believed once is somebody else's word.
+// change afterwards: a smaller one than was seen before was written by somebody else, and is ignored.
 func (b *bills) of(pod *corev1.Pod, region string) ecispec.Bill {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -202,10 +202,7 @@ func (o *Offers) StillAsks(pod *corev1.Pod) bool {
 func (o *Offers) Record(pod types.UID) string { return o.bills.record(pod) }
 
 // exists reports whether the informer's store has the pod.
-func (o *Offers) exists(pod *corev1.Pod) bool {
-	shown := o.shown(pod)
-	return shown != nil
-}
+func (o *Offers) exists(pod *corev1.Pod) bool { return o.shown(pod) != nil }
 
 // shown returns the pod as the informer's store has it; nil when it does not exist any more.
 func (o *Offers) shown(pod *corev1.Pod) *corev1.Pod {

@@ -2,6 +2,7 @@ package wakeup
 
 import (
 	"container/heap"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,6 +99,9 @@ func (o *tenant) failed(now time.Time) float64 {
 	return max(o.failures-failuresPerSecond*now.Sub(o.at).Seconds(), 0)
 }
 
+// idle reports whether there is nothing to remember of the namespace.
+func (o *tenant) idle(now time.Time) bool { return o.trials == 0 && !o.inRing && o.failed(now) == 0 }
+
 // begin and end note that a pod of the namespace is on its way, and is no longer.
 func (t *turns) begin(namespace string) { t.tenant(namespace).trials++ }
 
@@ -107,18 +111,14 @@ func (t *turns) end(namespace string, failed bool, now time.Time) {
 	if failed {
 		owner.failures, owner.at = owner.failed(now)+1, now
 	}
-	if owner.trials == 0 && !owner.inRing && owner.failed(now) == 0 {
+	if owner.idle(now) {
 		delete(t.tenants, namespace)
 	}
 }
 
 // expire forgets the namespaces whose failures are long past.
 func (t *turns) expire(now time.Time) {
-	for namespace, owner := range t.tenants {
-		if owner.trials == 0 && !owner.inRing && owner.failed(now) == 0 {
-			delete(t.tenants, namespace)
-		}
-	}
+	maps.DeleteFunc(t.tenants, func(_ string, owner *tenant) bool { return owner.idle(now) })
 }
 
 // next returns the pods that may be tried now. The caller has the lock.
