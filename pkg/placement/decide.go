@@ -51,9 +51,9 @@ type Decision struct {
 	// Until is when the wait ends by itself; zero when only an event ends it.
 	Until time.Time
 
-	policy                         *Policy
-	verdicts                       []verdict
-	needsRoom, passedFull, leaving bool
+	policy                                      *Policy
+	verdicts                                    []verdict
+	needsRoom, passedFull, leaving, terminating bool
 }
 
 type verdict struct {
@@ -108,6 +108,7 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 		d.add(i, passed, why)
 		if wait.stays {
 			d.Outcome, d.Unit, d.Until = Waiting, i, wait.until
+			d.terminating = p.tryNext == v1alpha1.TryNextLackResourceAndNoTerminating
 			return d
 		}
 	}
@@ -189,6 +190,9 @@ func (d *Decision) Passed() Passed {
 
 // Leaving tells whether the pod waits for one that has ended to leave a node, which is a matter of moments.
 func (d *Decision) Leaving() bool { return d.leaving }
+
+// Terminating reports whether the pod waits for the terminating pods of its policy (R6, LackResourceAndNoTerminating).
+func (d *Decision) Terminating() bool { return d.terminating }
 
 // hasClock tells whether pods wait in the unit for the timeout (source: ACK, whenTryNextUnits TimeoutOrExceedMax).
 func (p *Policy) hasClock(unit *Unit) bool {

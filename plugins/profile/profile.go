@@ -16,7 +16,6 @@ type Point string
 
 // The extension points that Spillway's plugins use.
 const (
-	PreEnqueue Point = "preEnqueue"
 	PreFilter  Point = "preFilter"
 	Filter     Point = "filter"
 	PostFilter Point = "postFilter"
@@ -31,6 +30,8 @@ type Needs struct {
 	Points []Point
 	// Before names, by point, a plugin that must come after it where it is enabled, too.
 	Before map[Point]string
+	// After names, by point, a plugin that must come before it where it is enabled, too.
+	After map[Point]string
 	// Without names, by point, a plugin that must be disabled.
 	Without map[Point]string
 }
@@ -51,9 +52,12 @@ func Check(handle fwk.Handle, needs *Needs) error {
 			errs = append(errs, fmt.Errorf("plugin %s is not enabled at %s: enable it there, or at multiPoint", needs.Plugin, point))
 			continue
 		}
-		later, inOrder := needs.Before[point], slices.Index(enabled, needs.Plugin)
+		later, earlier, inOrder := needs.Before[point], needs.After[point], slices.Index(enabled, needs.Plugin)
 		if at := slices.Index(enabled, later); at >= 0 && at < inOrder {
 			errs = append(errs, fmt.Errorf("plugin %s comes after %s at %s: list it under %s.enabled, so that it comes first", needs.Plugin, later, point, point))
+		}
+		if slices.Index(enabled, earlier) > inOrder {
+			errs = append(errs, fmt.Errorf("plugin %s comes before %s at %s: list %s before it under %s.enabled", needs.Plugin, earlier, point, earlier, point))
 		}
 	}
 	for point, other := range needs.Without {
@@ -70,7 +74,7 @@ func Check(handle fwk.Handle, needs *Needs) error {
 // names returns the plugins that are enabled at a point, in order.
 func names(plugins *config.Plugins, point Point) []string {
 	sets := map[Point]config.PluginSet{
-		PreEnqueue: plugins.PreEnqueue, PreFilter: plugins.PreFilter, Filter: plugins.Filter,
+		PreFilter: plugins.PreFilter, Filter: plugins.Filter,
 		PostFilter: plugins.PostFilter, Reserve: plugins.Reserve, Bind: plugins.Bind,
 	}
 	var all []string

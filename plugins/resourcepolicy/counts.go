@@ -39,7 +39,7 @@ type shownPod struct {
 	// node is nil on a departed one.
 	node *nodeFrame
 	info fwk.PodInfo
-	// newest is the version that counts instead of the one that the snapshot shows, or alone on a departed node; nil with gone when the pod has gone.
+	// newest is the version that counts instead of the one that the snapshot shows, or alone where it shows none; nil with gone when the pod has gone.
 	newest *corev1.Pod
 	gone   bool
 }
@@ -76,13 +76,17 @@ func (s *snapshot) Pods(i int) int {
 	if i >= len(s.nodes) {
 		return len(s.departed[i-len(s.nodes)].pods)
 	}
-	return len(s.nodes[i].GetPods())
+	return len(s.nodes[i].GetPods()) + len(s.fresh.added[i])
 }
 
 // Pod returns a pod on a node.
 func (s *snapshot) Pod(i, at int) shownPod {
 	if i >= len(s.nodes) {
 		return shownPod{newest: s.departed[i-len(s.nodes)].pods[at]}
+	}
+	known := len(s.nodes[i].GetPods())
+	if at >= known {
+		return shownPod{node: s.frame(i), newest: s.fresh.added[i][at-known]}
 	}
 	shown := shownPod{node: s.frame(i), info: s.nodes[i].GetPods()[at]}
 	if len(s.fresh.versions) > 0 {

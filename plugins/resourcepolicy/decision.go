@@ -35,8 +35,12 @@ type cycleState struct {
 	unit *placement.Unit
 	// nodes are the nodes of the unit.
 	nodes *members
+	// earlier are units before this one that are looked at again before the pod is placed; nil when there are none.
+	earlier *earlier
 	// sampled is true when the framework looks at a sample of them.
 	sampled bool
+	// mayPreempt is true when the walk has ended and the Preemption plugin may try to make room.
+	mayPreempt bool
 	// usage is what the group has in the unit. A simulation changes it as it adds and removes pods.
 	usage placement.Usage
 }
@@ -56,7 +60,7 @@ func (s *cycleState) decide() placement.Decision {
 func (s *cycleState) enter(unit int) {
 	s.unit = &s.policy.Units[unit]
 	s.nodes = s.view.pl.index.members(s.unit.Nodes)
-	s.usage = s.view.Usage(unit)
+	s.usage, s.earlier = s.view.Usage(unit), nil
 }
 
 // stateOf returns the decision of this cycle, or nil for a pod without a policy.
@@ -79,7 +83,7 @@ type view struct {
 	candidate *candidate
 	started   time.Time
 	// walk is what the pod has met in the units so far.
-	walk walk
+	walk *walk
 	// askings are what the pod asks of ECI in each virtual unit, and closed why the virtual nodes there do not take it.
 	askings map[int]*virtualnode.Asking
 	closed  map[int]closure
@@ -117,7 +121,7 @@ func (v *view) Room(unit int) placement.Room {
 	u := &v.policy.Units[unit]
 	nodes := v.pl.index.members(u.Nodes)
 	room := placement.RoomUnfit
-	if freed, failed := v.walk.unfit[u.ID]; !failed || freed != nodes.freed && freed != whateverIsFreed {
+	if !v.walk.failed.Has(u.ID) {
 		room = v.roomOn(u, nodes)
 	}
 	if room != placement.RoomYes && v.pl.fresh.isLeaving(nodes.positions) {
@@ -129,10 +133,13 @@ func (v *view) Room(unit int) placement.Room {
 // roomOn looks for room on the nodes of a unit.
 func (v *view) roomOn(unit *placement.Unit, nodes *members) placement.Room {
 	if !unit.Nodes.Virtual {
-		return v.candidate.room(nodes, v.pl.index.nodes)
+		room, rejected := v.candidate.room(nodes, v.pl.index.nodes)
+		rejected.addTo(v.walk.rejectors)
+		return room
 	}
 	asking := v.asking(unit)
-	room, refusals := v.candidate.virtualRoom(nodes, v.pl.index.nodes, func(node string) (offer.Verdict, bool) { return v.pl.offers.Takes(asking, node) })
+	room, rejected, refusals := v.candidate.virtualRoom(nodes, v.pl.index.nodes, func(node string) (offer.Verdict, bool) { return v.pl.offers.Takes(asking, node) })
+	rejected.addTo(v.walk.rejectors)
 	if len(refusals) > 0 {
 		v.closed[unit.Index] = newClosure(refusals)
 	}
@@ -217,7 +224,7 @@ func (v *view) Since(unit int, start bool) time.Time {
 
 // Preempt tells whether preemption has still to be tried in the unit.
 func (v *view) Preempt(unit int) bool {
-	return !v.walk.preempted[v.policy.Units[unit].ID] && v.mayPreemptIn(unit)
+	return !v.walk.preempted.Has(v.policy.Units[unit].ID) && v.mayPreemptIn(unit)
 }
 
 // Nominated tells whether pods have still to leave the node on which this one has preempted others in the unit: its own victims, and those of pods that
@@ -248,7 +255,7 @@ func (v *view) Nominated(unit int) bool {
 // mayPreemptIn tells whether the unit has a pod that this one could preempt.
 func (v *view) mayPreemptIn(unit int) bool {
 	u := &v.policy.Units[unit]
-	return !u.NoPreemption() && mayPreempt(v.pod) && v.Barred(unit) == "" && v.pl.index.hasBelow(v.pl.index.members(u.Nodes), corev1helpers.PodPriority(v.pod))
+	return v.pl.preemption != nil && !u.NoPreemption() && mayPreempt(v.pod) && v.Barred(unit) == "" && v.pl.index.hasBelow(v.pl.index.members(u.Nodes), corev1helpers.PodPriority(v.pod))
 }
 
 // mayPreemptAnywhere tells whether a unit has a pod that this one could preempt.

@@ -13,13 +13,15 @@ const (
 	ReasonOtherUnit = "node(s) are not in the unit of the ResourcePolicy that the pod is placed in"
 	// ReasonFull is the reason for a node of a unit that is full, in a simulation of preemption.
 	ReasonFull = "the unit of the ResourcePolicy is full"
+	// ReasonEarlierUnit is the reason for a node of a unit when an earlier one, which the filters had rejected, can take the pod by now.
+	ReasonEarlierUnit = "an earlier unit of the ResourcePolicy can take the pod by now"
 )
 
 var errNoPreFilter = errors.New("PreFilter of plugin " + Name + " did not run: enable it in the profile")
 
 // Filter holds a governed pod to the nodes of its unit (R5) and to the caps (R4). PreFilter's choice alone is no guarantee: the framework tries a
 // nominated node before it applies the node names that PreFilter returned (schedule_one.go), and a simulation of preemption changes the counts.
-func (*ResourcePolicy) Filter(_ context.Context, state fwk.CycleState, _ *corev1.Pod, nodeInfo fwk.NodeInfo) *fwk.Status {
+func (*ResourcePolicy) Filter(ctx context.Context, state fwk.CycleState, _ *corev1.Pod, nodeInfo fwk.NodeInfo) *fwk.Status {
 	s := stateOf(state)
 	if s == nil {
 		// The framework does not call Filter after PreFilter has skipped the pod: without a state nobody has looked at the policies.
@@ -30,6 +32,9 @@ func (*ResourcePolicy) Filter(_ context.Context, state fwk.CycleState, _ *corev1
 	}
 	if s.policy.Full(s.unit.Index, s.usage, s.view.requests) {
 		return fwk.NewStatus(fwk.Unschedulable, ReasonFull)
+	}
+	if s.earlier != nil && s.earlier.isOpen(ctx, state, s) {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ReasonEarlierUnit)
 	}
 	return nil
 }

@@ -19,8 +19,8 @@ const (
 	freshMost = 1000
 )
 
-// fresh are bound pods of which the informer has told that they may count for less than before, and for which the scheduler's snapshot may still be
-// behind: each handler of an informer runs in a goroutine of its own. Without them a pod that such an event woke could be refused by the old counts, and
+// fresh are bound pods of which the informer has told that they may count for something else than before, and for which the scheduler's snapshot may still
+// be behind: each handler of an informer runs in a goroutine of its own. Without them a pod that such an event woke could be refused by the old counts, and
 // sleep on. The handler adds, the scheduling goroutine looks them up and drops what the snapshot has caught up with.
 type fresh struct {
 	mu   sync.Mutex
@@ -33,6 +33,8 @@ type fresh struct {
 	places map[string]int
 	// versions are the newest versions of the pods that the snapshot shows otherwise; nil of those that have gone.
 	versions map[podPlace]*corev1.Pod
+	// added are the pods that the snapshot does not show yet, by the place of their node.
+	added map[int][]*corev1.Pod
 	// generations are those of the nodes with such pods, by place in the snapshot: a new one in every cycle.
 	generations map[int]int64
 	// leaving are the places of the nodes that still show a pod that has gone.
@@ -97,7 +99,7 @@ func (f *fresh) drop(pod types.UID) {
 func (f *fresh) follow(nodes []fwk.NodeInfo) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.versions, f.generations, f.leaving = nil, nil, nil
+	f.versions, f.added, f.generations, f.leaving = nil, nil, nil, nil
 	if len(f.pods) == 0 {
 		return
 	}
@@ -107,7 +109,8 @@ func (f *fresh) follow(nodes []fwk.NodeInfo) {
 			f.places[nodes[i].Node().Name] = i
 		}
 	}
-	f.versions, f.generations, f.leaving = map[podPlace]*corev1.Pod{}, map[int]int64{}, map[int]bool{}
+	f.versions, f.added = map[podPlace]*corev1.Pod{}, map[int][]*corev1.Pod{}
+	f.generations, f.leaving = map[int]int64{}, map[int]bool{}
 	for uid, p := range f.pods {
 		place, ok := f.places[p.node]
 		if !ok {
@@ -124,6 +127,8 @@ func (f *fresh) follow(nodes []fwk.NodeInfo) {
 		f.leaving[place] = f.leaving[place] || p.pod == nil
 		if at >= 0 {
 			f.versions[podPlace{place, at}] = p.pod
+		} else {
+			f.added[place] = append(f.added[place], p.pod) // It has not gone, or the snapshot would have caught up.
 		}
 	}
 }

@@ -75,7 +75,7 @@ func TestChurnLeavesNothingBehind(t *testing.T) {
 	parked, trials := r.pl.waker.Size()
 	for what, n := range map[string]int{
 		"placed": len(f.placed), "walks": len(f.walks), "clocks": len(f.clocks), "nominations": len(f.nominations), "told": len(f.told), "waiting": len(f.waiting),
-		"undecided": len(f.undecided), "whole": len(f.whole), "fresh": len(r.pl.fresh.pods), "walkers": len(r.pl.walkers),
+		"rejections": len(f.rejections), "whole": len(f.whole), "fresh": len(r.pl.fresh.pods), "walkers": len(r.pl.walkers),
 		"groups": len(a.groups), "members": len(a.members), "heldAt": len(a.heldAt), "blockedIn": len(a.blockedIn),
 		"parked": parked, "trials": trials,
 	} {

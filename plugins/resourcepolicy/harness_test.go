@@ -1,6 +1,7 @@
 package resourcepolicy
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -38,6 +40,8 @@ type handle struct {
 	client kubernetes.Interface
 	// nodes looks a node up in the snapshot.
 	nodes func(string) (fwk.NodeInfo, error)
+	// filter is the filters of all plugins; nil for those of the plugin under test.
+	filter func(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeInfo) *fwk.Status
 	// onActivate is called with the pods that are activated.
 	onActivate func(map[string]*corev1.Pod)
 }
@@ -55,6 +59,21 @@ func (h *handle) APICacher() fwk.APICacher { return nil }
 func (h *handle) SnapshotSharedLister() fwk.SharedLister { return lister{nodes: h.nodes} }
 
 func (h *handle) NominatedPodsForNode(string) []fwk.PodInfo { return nil }
+
+func (*handle) Parallelizer() fwk.Parallelizer { return oneByOne{} }
+
+// oneByOne is a parallelizer that does one piece of work after the other.
+type oneByOne struct{}
+
+func (oneByOne) Until(ctx context.Context, pieces int, work workqueue.DoWorkPieceFunc, _ string) {
+	for i := 0; i < pieces && ctx.Err() == nil; i++ {
+		work(i)
+	}
+}
+
+func (h *handle) RunFilterPluginsWithNominatedPods(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo) *fwk.Status {
+	return h.filter(ctx, state, pod, node)
+}
 
 // lister is the little of the snapshot that virtual nodes need.
 type lister struct {
@@ -95,6 +114,7 @@ func newTestPlugin(t testing.TB, nodes []*wrappers.Node, policies ...*wrappers.P
 	pl := NewSet(virtualnode.NewOffers()).pl
 	h.clock = clocktesting.NewFakeClock(time.Now())
 	pl.offers.Waker = wakeup.New(h.clock, func(pods map[string]*corev1.Pod) { h.Activate(klog.Background(), pods) })
+	h.filter = pl.Filter
 	pl.setUp(ktesting.NewLogger(t, ktesting.DefaultConfig), h)
 	// The pods of these tests are not in the store.
 	pl.admission.waits = func(*corev1.Pod) bool { return true }

@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
@@ -12,132 +13,146 @@ import (
 	"github.com/spillway-k8s/spillway/plugins/profile"
 )
 
-// needs is where the plugin has to be enabled for the order and the caps to hold.
-var needs = profile.Needs{
-	Plugin: Name,
-	Points: []profile.Point{profile.PreEnqueue, profile.PreFilter, profile.Filter, profile.PostFilter, profile.Reserve, profile.Bind},
-	// The stock plugins would bind without the record of the placement, and preempt without the order of the units.
-	Before: map[profile.Point]string{profile.Bind: "DefaultBinder", profile.PostFilter: "DefaultPreemption"},
+// needs is where the plugins have to be enabled for the order and the caps to hold.
+var needs = []profile.Needs{
+	{
+		Plugin: Name,
+		Points: []profile.Point{profile.PreFilter, profile.Filter, profile.PostFilter, profile.Reserve, profile.Bind},
+		// The stock plugins would bind without the record of the placement, and free claims that the pod may use in its next unit.
+		Before: map[profile.Point]string{profile.Bind: "DefaultBinder", profile.PostFilter: "DynamicResources"},
+	},
+	{
+		Plugin: PreemptionName,
+		Points: []profile.Point{profile.PostFilter},
+		// The stock plugin would preempt without the order of the units.
+		Before: map[profile.Point]string{profile.PostFilter: "DefaultPreemption"},
+		After:  map[profile.Point]string{profile.PostFilter: "DynamicResources"},
+	},
 }
 
-// EventsToRegister returns the events that can help a pod that this plugin refused. Edits of policies and slots that become free without room are not
-// among them: the plugin activates the pods itself.
-func (pl *ResourcePolicy) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
-	if err := profile.Check(pl.handle, &needs); err != nil {
-		return nil, err
+// EventsToRegister returns the events that can help a pod that this plugin refused. Edits of policies and slots that become free are not among them: the
+// plugin activates the pods itself, as many as can succeed.
+func (pl *ResourcePolicy) EventsToRegister(ctx context.Context) ([]fwk.ClusterEventWithHint, error) {
+	for i := range needs {
+		if err := profile.Check(pl.handle, &needs[i]); err != nil {
+			return nil, err
+		}
 	}
-	return []fwk.ClusterEventWithHint{
-		// A pod that goes, shrinks or leaves its group by a label edit leaves a slot of a cap (R4) or room on a node of a unit.
-		{
-			Event:          fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete | fwk.UpdatePodScaleDown | fwk.UpdatePodLabel},
-			QueueingHintFn: pl.isSchedulableAfterPodGone,
-		},
-		// The pod itself gets the label that matchLabelKeys requires, labels that change its policy, or what makes a node acceptable that PreFilter
-		// passed over: a toleration, or smaller requests.
-		{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel | fwk.UpdatePodToleration | fwk.UpdatePodScaleDown}},
-		// A node joins a unit, grows, is uncordoned or loses a taint; or leaves a unit, and its pods count there no longer.
-		{
-			Event:          fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable | fwk.UpdateNodeLabel | fwk.UpdateNodeTaint},
-			QueueingHintFn: pl.isSchedulableAfterNodeChange,
-		},
-		// A pod of the policy that another scheduler has bound: the unit in which this one waits may be full now, so that it may go on.
-		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Add}, QueueingHintFn: pl.isSchedulableAfterPodAdded},
-		// Whatever other plugins wait for, for a pod that they refused in a unit that its last attempt did not look at: they are not recorded as having
-		// refused it, and the queue does not ask them.
-		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.UpdateNodeCondition | fwk.UpdateNodeAnnotation | fwk.UpdateNodeDeclaredFeature}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolume, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolumeClaim, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.StorageClass, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.CSINode, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.CSIDriver, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.CSIStorageCapacity, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.VolumeAttachment, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.ResourceClaim, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.ResourceSlice, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-		{Event: fwk.ClusterEvent{Resource: fwk.DeviceClass, ActionType: fwk.All}, QueueingHintFn: pl.isUndecided},
-	}, nil
+	pl.usePreemption()
+	events := []fwk.ClusterEventWithHint{
+		// A pod that ends leaves the node on which the waiting pod needs its room, or is the last terminating one of the policy.
+		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete}, QueueingHintFn: pl.isSchedulableAfterPodGone},
+		// The pod itself gets the label that matchLabelKeys requires, or labels that change its policy; or fits into what a cap has left.
+		{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel | fwk.UpdatePodScaleDown}, QueueingHintFn: pl.isSchedulableAfterOwnUpdate},
+		// A node joins a unit.
+		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeLabel}, QueueingHintFn: pl.isSchedulableAfterNodeChange},
+	}
+	others, err := pl.eventsOfOthers(ctx)
+	return append(events, others...), err
 }
 
-// isSchedulableAfterPodGone queues the pod when the other one counted for its policy or was on a node of one of its units.
+// eventsOfOthers returns the events of the other plugins, for pods that those rejected in units that the last attempt did not hand to the framework: the
+// queue does not know of that, and would not ask them.
+func (pl *ResourcePolicy) eventsOfOthers(ctx context.Context) ([]fwk.ClusterEventWithHint, error) {
+	profile, ok := pl.handle.(interface {
+		EnqueueExtensions() []fwk.EnqueueExtensions
+	})
+	if !ok {
+		return nil, nil
+	}
+	var events []fwk.ClusterEventWithHint
+	for _, plugin := range profile.EnqueueExtensions() {
+		if plugin.Name() == Name || plugin.Name() == AdmissionName {
+			continue
+		}
+		theirs, err := plugin.EventsToRegister(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("asking the plugin %s for its events: %w", plugin.Name(), err)
+		}
+		for _, event := range theirs {
+			events = append(events, fwk.ClusterEventWithHint{Event: event.Event, QueueingHintFn: pl.ifRejectedBy(plugin.Name(), event.QueueingHintFn)})
+		}
+	}
+	return events, nil
+}
+
+// ifRejectedBy returns the hint of another plugin, for pods that it rejected in an earlier unit. A plugin without a hint wakes them always.
+func (pl *ResourcePolicy) ifRejectedBy(plugin string, hint fwk.QueueingHintFn) fwk.QueueingHintFn {
+	return func(logger klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+		switch r, _ := pl.inflight.rejection(pod.UID); {
+		case !r.plugins.Has(plugin):
+			return fwk.QueueSkip, nil
+		case hint == nil:
+			return fwk.Queue, nil
+		default:
+			return hint(logger, pod, oldObj, newObj)
+		}
+	}
+}
+
+// isSchedulableAfterPodGone queues a pod that waits for another one to leave a node, or for the terminating pods of its policy.
 func (pl *ResourcePolicy) isSchedulableAfterPodGone(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	gone, _, err := util.As[*corev1.Pod](oldObj, newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	policies := pl.policies.Policies()
+	policy := policies.Governing(pod.Namespace, pod.Labels)
+	r, ok := pl.inflight.rejection(pod.UID)
+	switch {
+	case policy == nil || !ok:
+		return fwk.Queue, nil // It had a policy, or nothing is known of its attempt: in doubt it is tried.
+	case r.terminating && policy == policies.Governing(gone.Namespace, gone.Labels), r.leaving && pl.isInUnitOf(policy, gone):
+		return fwk.Queue, nil
+	}
+	return fwk.QueueSkip, nil
+}
+
+// isSchedulableAfterOwnUpdate queues a pod whose own labels give it another policy, group or unit, or that asks for less where a cap was in its way.
+func (pl *ResourcePolicy) isSchedulableAfterOwnUpdate(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	before, after, err := util.As[*corev1.Pod](oldObj, newObj)
 	if err != nil {
 		return fwk.Queue, err
 	}
-	if after != nil && pl.helps(pod, after) == fwk.Queue {
-		return fwk.Queue, nil // By a label edit it may have come into the unit in which the pod waits, and filled it.
-	}
-	return pl.helps(pod, before), nil
-}
-
-// isSchedulableAfterPodAdded queues the pod when the other one counts for its policy and was not placed by this scheduler; see also isUndecided.
-func (pl *ResourcePolicy) isSchedulableAfterPodAdded(logger klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
-	_, added, err := util.As[*corev1.Pod](oldObj, newObj)
-	if err != nil {
-		return fwk.Queue, err
-	}
-	if added.Spec.SchedulerName == pod.Spec.SchedulerName || added.Namespace != pod.Namespace {
-		return pl.isUndecided(logger, pod, oldObj, newObj)
-	}
-	policies := pl.policies.Policies()
-	if policies.Governing(added.Namespace, added.Labels) == policies.Governing(pod.Namespace, pod.Labels) {
+	was, _ := pl.groupOf(before)
+	is, grouped := pl.groupOf(after)
+	r, ok := pl.inflight.rejection(pod.UID)
+	if was != is || !grouped || !ok || r.full || r.barred {
 		return fwk.Queue, nil
 	}
-	return pl.isUndecided(logger, pod, oldObj, newObj)
+	return fwk.QueueSkip, nil
 }
 
-// isSchedulableAfterNodeChange queues the pod when the node is in one of its units now, or was.
+// isSchedulableAfterNodeChange queues the pod when the node joins one of its units, unless other plugins have rejected the pod there and judge a new node
+// themselves.
 func (pl *ResourcePolicy) isSchedulableAfterNodeChange(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	before, after, err := util.As[*corev1.Node](oldObj, newObj)
 	if err != nil {
 		return fwk.Queue, err
 	}
 	policy := pl.policies.Policies().Governing(pod.Namespace, pod.Labels)
-	if policy == nil || inAnyUnit(policy, after.Labels) || before != nil && inAnyUnit(policy, before.Labels) {
+	r, ok := pl.inflight.rejection(pod.UID)
+	if policy == nil || !ok {
 		return fwk.Queue, nil
 	}
-	return fwk.QueueSkip, nil
-}
-
-// isUndecided queues the pod when filters of other plugins refused it in units that its last attempt did not look at.
-func (pl *ResourcePolicy) isUndecided(_ klog.Logger, pod *corev1.Pod, _, _ any) (fwk.QueueingHint, error) {
-	if pl.inflight.isUndecided(pod.UID) {
-		return fwk.Queue, nil
-	}
-	return fwk.QueueSkip, nil
-}
-
-// helps tells whether a waiting pod can gain from another one that was on a node and is there no longer, or is smaller.
-func (pl *ResourcePolicy) helps(waiting, gone *corev1.Pod) fwk.QueueingHint {
-	policies := pl.policies.Policies()
-	policy := policies.Governing(waiting.Namespace, waiting.Labels)
-	if policy == nil || policy == policies.Governing(gone.Namespace, gone.Labels) {
-		return fwk.Queue
-	}
-	if pl.offers.Describes(gone.Spec.NodeName) && hasVirtualUnit(policy) {
-		return fwk.Queue // What it held is free in the quota, which virtual nodes share.
-	}
-	node, err := pl.nodes.Get(gone.Spec.NodeName)
-	if err != nil || inAnyUnit(policy, node.Labels) {
-		// When in doubt the pod is tried: the node may be gone, and with it the answer.
-		return fwk.Queue
-	}
-	return fwk.QueueSkip
-}
-
-func hasVirtualUnit(policy *placement.Policy) bool {
 	for i := range policy.Units {
-		if policy.Units[i].Nodes.Virtual {
-			return true
+		unit := &policy.Units[i]
+		joins := before == nil && r.empty.Has(unit.ID) || before != nil && !unit.Nodes.Contains(before.Labels)
+		if joins && unit.Nodes.Contains(after.Labels) {
+			return fwk.Queue, nil
 		}
 	}
-	return false
+	return fwk.QueueSkip, nil
 }
 
-// inAnyUnit tells whether a node with these labels is in a unit of the policy.
-func inAnyUnit(policy *placement.Policy, nodeLabels map[string]string) bool {
+// isInUnitOf reports whether a pod is on a node of one of the units, or was: in doubt it is.
+func (pl *ResourcePolicy) isInUnitOf(policy *placement.Policy, pod *corev1.Pod) bool {
+	node, err := pl.nodes.Get(pod.Spec.NodeName)
+	if err != nil {
+		return true // The node may be gone, and with it the answer.
+	}
 	for i := range policy.Units {
-		if policy.Units[i].Nodes.Contains(nodeLabels) {
+		if policy.Units[i].Nodes.Contains(node.Labels) {
 			return true
 		}
 	}

@@ -4,32 +4,37 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
 // hintCase is an event and what it means for a waiting pod with the label app=web, whose policy has the units pool=a and eci.
 type hintCase struct {
 	before, after any
-	waiting       *wrappers.Pod
-	want          fwk.QueueingHint
-	wantErr       bool
+	// rejection is that of the waiting pod; nil when nothing is known of its last attempt.
+	rejection *rejection
+	want      fwk.QueueingHint
+	wantErr   bool
 }
 
 func runHints(t *testing.T, cases map[string]hintCase, hint func(*ResourcePolicy) fwk.QueueingHintFn) {
 	t.Helper()
 	nodes := []*wrappers.Node{machine("in", "a"), machine("outside", "z"), wrappers.MakeVirtualNode("v")}
-	policy := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECI())
+	policy := wrappers.MakePolicy("p").Selector("app", "web").GroupBy("version").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECI())
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			logger, _ := ktesting.NewTestContext(t)
 			pl, _ := newTestPlugin(t, nodes, policy)
-			if tc.waiting == nil {
-				tc.waiting = webPod("waiting")
+			waiting := webPod("waiting").Label("version", "1").Obj()
+			if tc.rejection != nil {
+				pl.inflight.reject(waiting, *tc.rejection)
 			}
-			got, err := hint(pl)(logger, tc.waiting.Obj(), tc.before, tc.after)
+			got, err := hint(pl)(logger, waiting, tc.before, tc.after)
 			if got != tc.want || (err != nil) != tc.wantErr {
 				t.Errorf("hint = %v, %v, want %v", got, err, tc.want)
 			}
@@ -37,33 +42,60 @@ func runHints(t *testing.T, cases map[string]hintCase, hint func(*ResourcePolicy
 	}
 }
 
-func TestPodGoneHint(t *testing.T) {
+func Test_isSchedulableAfterPodGone(t *testing.T) {
+	leaving, terminating, other := &rejection{leaving: true}, &rejection{terminating: true}, &rejection{full: true}
 	runHints(t, map[string]hintCase{
-		"of the same policy, outside all units": {before: webPod("x").Node("outside").Obj(), want: fwk.Queue},
-		"of no policy, in a unit":               {before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.Queue},
-		"of no policy, on a virtual node":       {before: wrappers.MakePod("x").Node("v").Obj(), want: fwk.Queue},
-		"of no policy, outside all units":       {before: wrappers.MakePod("x").Node("outside").Obj(), want: fwk.QueueSkip},
-		"on a node that is gone":                {before: wrappers.MakePod("x").Node("gone").Obj(), want: fwk.Queue},
-		"the waiting pod has no policy now": {
-			before: wrappers.MakePod("x").Node("outside").Obj(), waiting: wrappers.MakePod("free"), want: fwk.Queue,
-		},
-		"it left the policy by a label edit": {
-			before: webPod("x").Node("outside").Obj(), after: wrappers.MakePod("x").Node("outside").Obj(), want: fwk.Queue,
-		},
+		"nothing is known":                                 {before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.Queue},
+		"it makes room in a unit":                          {rejection: leaving, before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.Queue},
+		"it makes room on a virtual node":                  {rejection: leaving, before: wrappers.MakePod("x").Node("v").Obj(), want: fwk.Queue},
+		"it makes room outside all units":                  {rejection: leaving, before: wrappers.MakePod("x").Node("outside").Obj(), want: fwk.QueueSkip},
+		"it makes room on a node that is gone":             {rejection: leaving, before: wrappers.MakePod("x").Node("gone").Obj(), want: fwk.Queue},
+		"it was a terminating pod of the policy":           {rejection: terminating, before: webPod("x").Node("outside").Obj(), want: fwk.Queue},
+		"it was of no policy":                              {rejection: terminating, before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.QueueSkip},
+		"other plugins or the waker know whether it helps": {rejection: other, before: webPod("x").Node("in").Obj(), want: fwk.QueueSkip},
 		"not a pod": {before: &corev1.Node{}, want: fwk.Queue, wantErr: true},
 	}, func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.isSchedulableAfterPodGone })
 }
 
-func TestUndecidedHint(t *testing.T) {
-	event := hintCase{after: &corev1.PersistentVolumeClaim{}, want: fwk.QueueSkip}
-	runHints(t, map[string]hintCase{"all filters that refused the pod are recorded": event},
-		func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.isUndecided })
-	event.want = fwk.Queue
-	runHints(t, map[string]hintCase{"a filter refused the pod in a unit that its last attempt did not look at": event},
-		func(pl *ResourcePolicy) fwk.QueueingHintFn {
-			pl.inflight.setUndecided(webPod("waiting").Obj(), true)
-			return pl.isUndecided
-		})
+func Test_isSchedulableAfterOwnUpdate(t *testing.T) {
+	own := func() *wrappers.Pod { return webPod("waiting").Label("version", "1") }
+	relabelled := own().Label("version", "2").Obj()
+	runHints(t, map[string]hintCase{
+		"nothing is known":            {before: own().Obj(), after: own().Obj(), want: fwk.Queue},
+		"another group":               {rejection: &rejection{}, before: own().Obj(), after: relabelled, want: fwk.Queue},
+		"another policy":              {rejection: &rejection{}, before: own().Obj(), after: own().Label("app", "x").Obj(), want: fwk.Queue},
+		"a label that nobody reads":   {rejection: &rejection{}, before: own().Obj(), after: own().Label("x", "y").Obj(), want: fwk.QueueSkip},
+		"a unit would give it away":   {rejection: &rejection{barred: true}, before: own().Obj(), after: own().Label("x", "y").Obj(), want: fwk.Queue},
+		"less, and no cap in the way": {rejection: &rejection{}, before: own().Obj(), after: own().Request("cpu", "1").Obj(), want: fwk.QueueSkip},
+		"less, and a cap in the way":  {rejection: &rejection{full: true}, before: own().Obj(), after: own().Request("cpu", "1").Obj(), want: fwk.Queue},
+		"not a pod":                   {before: &corev1.Node{}, after: &corev1.Node{}, want: fwk.Queue, wantErr: true},
+	}, func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.isSchedulableAfterOwnUpdate })
+}
+
+// Test_ifRejectedBy holds that a pod hears of the events of another plugin only if that plugin rejected it in a unit that the queue knows nothing of.
+func Test_ifRejectedBy(t *testing.T) {
+	event := func(plugins ...string) hintCase {
+		return hintCase{after: &corev1.PersistentVolumeClaim{}, rejection: &rejection{plugins: sets.New(plugins...)}}
+	}
+	hints := map[string]fwk.QueueingHintFn{
+		"": nil,
+		"skips": func(klog.Logger, *corev1.Pod, any, any) (fwk.QueueingHint, error) {
+			return fwk.QueueSkip, nil
+		},
+		"queues": func(klog.Logger, *corev1.Pod, any, any) (fwk.QueueingHint, error) {
+			return fwk.Queue, nil
+		},
+	}
+	for name, hint := range hints {
+		helps := event("VolumeBinding")
+		if name != "skips" {
+			helps.want = fwk.Queue
+		}
+		skipped := event("NodePorts")
+		skipped.want = fwk.QueueSkip
+		runHints(t, map[string]hintCase{"rejected by it, " + name: helps, "rejected by another, " + name: skipped},
+			func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.ifRejectedBy("VolumeBinding", hint) })
+	}
 }
 
 // TestEveryEventHasAHint holds the registration: an event without a hint would wake every waiting pod.
@@ -75,8 +107,7 @@ func TestEveryEventHasAHint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range events {
-		// What happens to the pod itself is always worth a try.
-		if e.QueueingHintFn == nil && e.Event.Resource != fwk.TargetPod {
+		if e.QueueingHintFn == nil {
 			t.Errorf("%+v has no hint", e.Event)
 		}
 	}
@@ -91,15 +122,18 @@ func TestEveryEventHasAHint(t *testing.T) {
 	}
 }
 
-func TestNodeChangeHint(t *testing.T) {
+func Test_isSchedulableAfterNodeChange(t *testing.T) {
+	seen := &rejection{}
+	empty := &rejection{empty: sets.New(placement.Compile(wrappers.MakePolicy("p").Unit(wrappers.ECS().On("pool", "a")).Obj()).Units[0].ID)}
 	runHints(t, map[string]hintCase{
-		"a node of a unit":          {after: machine("n", "a").Obj(), want: fwk.Queue},
-		"a virtual node":            {after: wrappers.MakeVirtualNode("n").Obj(), want: fwk.Queue},
-		"a node outside all units":  {after: machine("n", "z").Obj(), want: fwk.QueueSkip},
-		"a node leaves the units":   {before: machine("n", "a").Obj(), after: machine("n", "z").Obj(), want: fwk.Queue},
-		"a node joins a unit":       {before: machine("n", "z").Obj(), after: machine("n", "a").Obj(), want: fwk.Queue},
-		"the pod has no policy now": {after: machine("n", "z").Obj(), waiting: wrappers.MakePod("free"), want: fwk.Queue},
-		"not a node":                {after: &corev1.Pod{}, want: fwk.Queue, wantErr: true},
+		"nothing is known":            {after: machine("n", "z").Obj(), want: fwk.Queue},
+		"new in a unit without nodes": {rejection: empty, after: machine("n", "a").Obj(), want: fwk.Queue},
+		"new in a unit with nodes":    {rejection: seen, after: machine("n", "a").Obj(), want: fwk.QueueSkip},
+		"new outside all units":       {rejection: empty, after: machine("n", "z").Obj(), want: fwk.QueueSkip},
+		"it joins a unit":             {rejection: seen, before: machine("n", "z").Obj(), after: machine("n", "a").Obj(), want: fwk.Queue},
+		"it leaves the units":         {rejection: seen, before: machine("n", "a").Obj(), after: machine("n", "z").Obj(), want: fwk.QueueSkip},
+		"it stays in its unit":        {rejection: empty, before: machine("n", "a").Obj(), after: machine("n", "a").Label("x", "y").Obj(), want: fwk.QueueSkip},
+		"not a node":                  {after: &corev1.Pod{}, want: fwk.Queue, wantErr: true},
 	}, func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.isSchedulableAfterNodeChange })
 }
 

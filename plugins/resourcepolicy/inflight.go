@@ -10,15 +10,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
-	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
-
-// walkFor is the longest that a walk through the units is remembered for the next attempt, which follows at once, or after the queue's backoff (10 s at
-// the most) while the queue is busy.
-const walkFor = 30 * time.Second
-
-// whateverIsFreed takes the place of a number in walk.unfit: the unit stays passed over even when room is freed.
-const whateverIsFreed = -1
 
 // inflight is what the plugin remembers of pods between their attempts and until their binding is seen. It may be used by any goroutine; no I/O
 // happens under its lock. What a restart loses of it is read from the pods again: the unit from its record, the clocks from the PodScheduled message.
@@ -31,7 +23,7 @@ type inflight struct {
 	// server.
 	placed map[types.UID]placed
 	// walks are the walks through the units that go on with the next attempt, which takes them.
-	walks map[types.UID]walk
+	walks map[types.UID]*walk
 	// clocks are when a pod first failed in a unit, by the unit's ID (R6).
 	clocks map[types.UID]map[string]time.Time
 	// nominations are the slots of pods that have preempted others and wait for them to end (R8).
@@ -44,8 +36,8 @@ type inflight struct {
 	told map[types.UID]bool
 	// whole are the units of which a pod is to see every node, by ID: no node of a sample passed all filters.
 	whole map[types.UID]map[string]bool
-	// undecided are pods that other plugins' filters refused in units that the last attempt did not look at.
-	undecided map[types.UID]bool
+	// rejections are why the last attempts of pods failed, as far as it matters for what may help them.
+	rejections map[types.UID]rejection
 }
 
 // placed is where a pod was placed.
@@ -58,25 +50,11 @@ type placed struct {
 	undone bool
 }
 
-// walk is what a pod has met in the units so far.
-type walk struct {
-	// unfit are the units whose nodes all failed the pod, by ID, each with how often room had been freed on its nodes by then (members.freed), or
-	// whateverIsFreed.
-	unfit map[string]int64
-	// preempted are the units in which preemption was tried in vain, by ID.
-	preempted map[string]bool
-	// refused is true when a virtual node refused the pod after its unit had been chosen.
-	refused bool
-	// since is when the walk began.
-	since wakeup.Moment
-	until time.Time
-}
-
 func newInflight(waits func(*corev1.Pod) bool) *inflight {
 	return &inflight{
 		waits:  waits,
-		placed: map[types.UID]placed{}, walks: map[types.UID]walk{}, clocks: map[types.UID]map[string]time.Time{},
-		nominations: map[types.UID]nomination{}, told: map[types.UID]bool{}, undecided: map[types.UID]bool{}, waiting: map[types.UID]unitWait{}, whole: map[types.UID]map[string]bool{},
+		placed: map[types.UID]placed{}, walks: map[types.UID]*walk{}, clocks: map[types.UID]map[string]time.Time{},
+		nominations: map[types.UID]nomination{}, told: map[types.UID]bool{}, rejections: map[types.UID]rejection{}, waiting: map[types.UID]unitWait{}, whole: map[types.UID]map[string]bool{},
 	}
 }
 
@@ -146,32 +124,6 @@ func (f *inflight) onTheWay() map[string][]*corev1.Pod {
 	return pods
 }
 
-// keepWalk remembers for the next attempt what the pod has met so far. What was never taken up is dropped.
-func (f *inflight) keepWalk(pod types.UID, w walk) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := time.Now()
-	for other, old := range f.walks {
-		if now.After(old.until) {
-			delete(f.walks, other)
-		}
-	}
-	w.until = now.Add(walkFor)
-	f.walks[pod] = w
-}
-
-// takeWalk returns the walk that the attempt before began, once.
-func (f *inflight) takeWalk(pod types.UID) walk {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	w := f.walks[pod]
-	delete(f.walks, pod)
-	if time.Now().After(w.until) {
-		return walk{}
-	}
-	return w
-}
-
 // clock returns when the pod first failed in the unit. It reads the pod's condition when nothing is remembered, and starts the clock at a moment that is
 // not zero when that does not tell either.
 func (f *inflight) clock(pod *corev1.Pod, unit *placement.Unit, start time.Time) time.Time {
@@ -196,17 +148,6 @@ func (f *inflight) clock(pod *corev1.Pod, unit *placement.Unit, start time.Time)
 	return since
 }
 
-// setUndecided remembers whether other plugins' filters refused the pod in units that its last attempt did not look at.
-func (f *inflight) setUndecided(pod *corev1.Pod, undecided bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if undecided && f.waits(pod) {
-		f.undecided[pod.UID] = true
-	} else {
-		delete(f.undecided, pod.UID)
-	}
-}
-
 // showWhole remembers that the pod is to see every node of a unit.
 func (f *inflight) showWhole(pod *corev1.Pod, unit string) {
 	f.mu.Lock()
@@ -227,13 +168,6 @@ func (f *inflight) seesWhole(pod types.UID, unit string) bool {
 	return f.whole[pod][unit]
 }
 
-// isUndecided tells what setUndecided was told last.
-func (f *inflight) isUndecided(pod types.UID) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.undecided[pod]
-}
-
 // forgetWaiting drops what matters only while the pod waits: it is bound.
 func (f *inflight) forgetWaiting(pod types.UID) {
 	f.mu.Lock()
@@ -242,7 +176,7 @@ func (f *inflight) forgetWaiting(pod types.UID) {
 	delete(f.walks, pod)
 	delete(f.clocks, pod)
 	delete(f.nominations, pod)
-	delete(f.undecided, pod)
+	delete(f.rejections, pod)
 	delete(f.told, pod)
 	delete(f.whole, pod)
 }

@@ -68,7 +68,7 @@ func (l *life) checkPlacement(pod *v1Pod, unit int) {
 	if has := truth[ledger.Key{Policy: l.policy.UID, Group: group, Unit: unit}]; l.isFull(unit, has, pod) {
 		l.fatalf("pod %s is placed in unit %d, whose cap is reached: it has %+v", pod.Name, unit, has)
 	}
-	if l.tryNext != v1alpha1.TryNextLackResourceOrExceedMax || l.refusedBefore[pod.UID] || len(l.pl.inflight.nominations) > 0 {
+	if l.tryNext != v1alpha1.TryNextLackResourceOrExceedMax || len(l.pl.inflight.nominations) > 0 {
 		return
 	}
 	for earlier := range unit {

@@ -14,10 +14,12 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -86,10 +88,24 @@ func (l *life) cacheBound(before, after *v1Pod) {
 		}
 	}
 	switch {
-	case after == nil || wasBound && !maps.Equal(before.Labels, after.Labels):
-		l.hint(l.pl.isSchedulableAfterPodGone, before, nil)
+	case after == nil:
+		l.podGone(before)
 	case wasBound && milliCPUOf(after) < milliCPUOf(before):
-		l.hint(l.pl.isSchedulableAfterPodGone, before, after)
+		l.hint(nil, []string{names.NodeResourcesFit}, before, after)
+	}
+}
+
+// podGone shows the hints that a pod has left its node.
+func (l *life) podGone(pod *v1Pod) {
+	l.hint(l.pl.isSchedulableAfterPodGone, []string{names.NodeResourcesFit, virtualnode.Name}, pod, nil)
+}
+
+// nodeChanged shows the hints a node that is new or has other labels.
+func (l *life) nodeChanged(before, after *corev1.Node) {
+	if before == nil {
+		l.hint(l.pl.isSchedulableAfterNodeChange, []string{names.NodeResourcesFit, virtualnode.Name, "other"}, nil, after)
+	} else {
+		l.hint(l.pl.isSchedulableAfterNodeChange, []string{names.NodeAffinity}, before, after)
 	}
 }
 
@@ -160,7 +176,7 @@ func (l *life) addNode() {
 	l.nodes[node.Name] = node
 	l.cacheNode(node)
 	l.say()
-	l.hint(l.pl.isSchedulableAfterNodeChange, nil, node)
+	l.nodeChanged(nil, node)
 }
 
 func (l *life) cacheNode(node *corev1.Node) {
@@ -186,7 +202,7 @@ func (l *life) changeNode() {
 			l.nodes[after.Name] = after
 			l.pl.nodeUpdated(before, after)
 			l.cache[after.Name].SetNode(after)
-			l.hint(l.pl.isSchedulableAfterNodeChange, before, after)
+			l.nodeChanged(before, after)
 		}
 		return
 	}
@@ -207,7 +223,7 @@ func (l *life) changeNode() {
 			}
 		}
 		l.pl.nodeAdded(before)
-		l.hint(l.pl.isSchedulableAfterNodeChange, nil, before)
+		l.nodeChanged(nil, before)
 	}
 }
 
@@ -243,7 +259,6 @@ func (l *life) bindByOther() {
 	l.store(pod)
 	l.cache[pod.Spec.NodeName].AddPod(pod)
 	l.pl.podAdded(pod)
-	l.hint(l.pl.isSchedulableAfterPodAdded, nil, pod)
 }
 
 // resizePod changes what a bound pod requests. What the scheduler does not know of yet could pass a cap, and nobody could know: it is delivered at once when
@@ -394,6 +409,10 @@ func (l *life) countKnown() map[ledger.Key]tally {
 				}
 				continue
 			}
+			l.count(counts, pod)
+		}
+		for _, pod := range l.pl.fresh.added[i] {
+			counted[pod.UID] = true
 			l.count(counts, pod)
 		}
 	}

@@ -11,10 +11,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ledger"
@@ -62,7 +64,9 @@ type life struct {
 	parked, gated map[types.UID]bool
 	// refusedBefore are pods that another plugin's filter refused: they may be in a later unit than they could.
 	refusedBefore map[types.UID]bool
-	binds         []bindOnTheWay
+	// rejectors are the plugins that the queue knows to have refused a pod.
+	rejectors map[types.UID]sets.Set[string]
+	binds     []bindOnTheWay
 	// counted is a recount of what the last decision was made from, and countedPods what each pod is in it.
 	counted     map[ledger.Key]tally
 	countedPods map[types.UID]countedPod
@@ -132,13 +136,14 @@ func (l *life) restart() {
 	l.cache, l.list, l.assumed, l.seen = map[string]*framework.NodeInfo{}, nil, map[types.UID]*v1Pod{}, map[types.UID]*v1Pod{}
 	l.toCache, l.toPlugin, l.binds, l.queue = nil, nil, nil, nil
 	l.parked, l.gated, l.refusedBefore = map[types.UID]bool{}, map[types.UID]bool{}, map[types.UID]bool{}
+	l.rejectors = map[types.UID]sets.Set[string]{}
 	l.pl, l.handle = newTestPlugin(l.t, nil)
 	l.pl.sampleSize = 1 + l.random.IntN(4)
 	l.pl.later = func(_ time.Duration, f func()) { l.toPlugin = append(l.toPlugin, f) }
 	l.handle.onActivate = l.activate
 	l.pl.admission.waits, l.pl.inflight.waits, l.pl.waker.Exists = l.pl.waits, l.pl.waits, l.pl.waits
 	l.pl.preemption = &lifeEvictor{life: l}
-	l.handle.nodes = l.lookUp
+	l.handle.nodes, l.handle.filter = l.lookUp, l.judge
 	l.pl.offers.Connect(klog.Background(), l.handle, l.pl.pods.GetStore())
 	l.vn = l.pl.offers.Plugin(l.handle)
 	l.say()
@@ -273,13 +278,19 @@ func (l *life) activate(pods map[string]*v1Pod) {
 	}
 }
 
-// hint shows an event to the hints of the pods that the plugin refused.
-func (l *life) hint(hint fwk.QueueingHintFn, before, after any) {
+// hint shows an event to the plugins that refused the parked pods: to a hint of the plugin, and to others, which take it for one that helps.
+func (l *life) hint(hint fwk.QueueingHintFn, others []string, before, after any) {
 	for _, uid := range slices.Sorted(maps.Keys(l.parked)) {
 		if l.pods[uid] == nil {
 			continue // Its deletion is on its way.
 		}
-		if verdict, err := hint(klog.FromContext(l.ctx), l.pods[uid], before, after); err != nil || verdict == fwk.Queue {
+		helps := hint != nil
+		if helps {
+			verdict, err := hint(klog.FromContext(l.ctx), l.pods[uid], before, after)
+			helps = err != nil || verdict == fwk.Queue
+		}
+		r, _ := l.pl.inflight.rejection(uid)
+		if helps || l.rejectors[uid].HasAny(others...) || r.plugins.HasAny(others...) {
 			l.enqueue(uid)
 		}
 	}
@@ -307,19 +318,50 @@ func (l *life) cycle(pod *v1Pod) {
 	l.vn.PreFilter(l.ctx, state, pod, l.list)
 	result, status := l.pl.PreFilter(l.ctx, state, pod, l.list)
 	l.counted = l.countKnown()
+	l.rejectors[pod.UID] = sets.New[string]()
 	if !status.IsSuccess() {
-		l.pl.PostFilter(l.ctx, state, pod, framework.NewDefaultNodeToStatus())
+		_, after := l.pl.PostFilter(l.ctx, state, pod, framework.NewDefaultNodeToStatus())
+		if after.Code() == fwk.Unschedulable {
+			(&Preemption{pl: l.pl}).PostFilter(l.ctx, state, pod, framework.NewDefaultNodeToStatus())
+		}
 		return
 	}
 	refused := l.random.IntN(10) == 0 && !l.calm()
+	statuses := framework.NewDefaultNodeToStatus()
 	for _, name := range slices.Sorted(maps.Keys(result.NodeNames)) {
-		if info := l.cache[name]; !refused && fits(info, pod) && passes(info) && l.filter(state, pod, info) {
+		verdict := fwk.NewStatus(fwk.Unschedulable).WithPlugin("random")
+		if !refused {
+			verdict = l.judge(l.ctx, state, pod, l.cache[name])
+		}
+		if verdict.IsSuccess() {
 			l.place(state, pod, name)
 			return
 		}
+		statuses.Set(name, verdict)
+		l.rejectors[pod.UID].Insert(verdict.Plugin())
 	}
 	l.refusedBefore[pod.UID] = true
-	l.pl.PostFilter(l.ctx, state, pod, framework.NewDefaultNodeToStatus())
+	if _, after := l.pl.PostFilter(l.ctx, state, pod, statuses); after.Code() == fwk.Unschedulable {
+		(&Preemption{pl: l.pl}).PostFilter(l.ctx, state, pod, statuses)
+	}
+}
+
+// judge is the filters of all plugins.
+func (l *life) judge(_ context.Context, state fwk.CycleState, pod *v1Pod, info fwk.NodeInfo) *fwk.Status {
+	if status := l.pl.Filter(l.ctx, state, pod, info); !status.IsSuccess() {
+		return status.WithPlugin(Name)
+	}
+	if status := l.vn.Filter(l.ctx, state, pod, info); !status.IsSuccess() {
+		return status.WithPlugin(virtualnode.Name)
+	}
+	switch {
+	case !fits(info, pod):
+		return fwk.NewStatus(fwk.Unschedulable).WithPlugin(names.NodeResourcesFit)
+	case !passes(info):
+		return fwk.NewStatus(fwk.Unschedulable).WithPlugin("other")
+	default:
+		return nil
+	}
 }
 
 // filter reports whether a node passes the filters of both plugins.
@@ -393,7 +435,7 @@ func (l *life) forget(uid types.UID) {
 		// The node may have been deleted and created again meanwhile, without the pod.
 		_ = info.RemovePod(klog.FromContext(l.ctx), assumed)
 	}
-	l.hint(l.pl.isSchedulableAfterPodGone, assumed, nil)
+	l.podGone(assumed)
 }
 
 func (l *life) deliver(events *[]func()) {

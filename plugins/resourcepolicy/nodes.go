@@ -33,14 +33,13 @@ type seenNode struct {
 	object *corev1.Node
 	// frame is the node as its pods see it; nil until they are counted anew.
 	frame *nodeFrame
-	pods  int
 	// lowest is the lowest priority of its pods; it is found when it is asked for.
 	lowest   int32
 	searched bool
 }
 
 func newSeenNode(info fwk.NodeInfo) seenNode {
-	return seenNode{object: info.Node(), pods: len(info.GetPods())}
+	return seenNode{object: info.Node()}
 }
 
 // members are the nodes of one node set.
@@ -55,8 +54,6 @@ type members struct {
 	next int
 	// version grows with every change of a member or of the membership.
 	version int64
-	// freed grows when a member has fewer pods or another object than before, or joins: a pod that no member could take may fit now.
-	freed int64
 	// tooBig is the smallest request for which a full search found no room on any member at tooBigVersion.
 	tooBig        request
 	tooBigVersion int64
@@ -116,7 +113,6 @@ func (x *nodeIndex) followNode(i int) {
 		// What is nowhere, or is somewhere now, changes what fits where it is not reported.
 		for _, m := range x.nodeSets {
 			m.version++
-			m.freed++
 		}
 	}
 	for _, m := range x.nodeSets {
@@ -126,9 +122,6 @@ func (x *nodeIndex) followNode(i int) {
 		}
 		if m.names.Has(name) {
 			m.version++
-			if edited || after.pods < before.pods {
-				m.freed++
-			}
 		}
 	}
 }
@@ -202,7 +195,6 @@ func (x *nodeIndex) hasBelow(m *members, priority int32) bool {
 func (m *members) rebuild(nodes []fwk.NodeInfo) {
 	m.names, m.positions, m.next = sets.New[string](), nil, 0
 	m.version++
-	m.freed++
 	for i := range nodes {
 		node := nodes[i].Node()
 		if m.set.Contains(node.Labels) {

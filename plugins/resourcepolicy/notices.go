@@ -15,6 +15,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/metrics"
+	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
 const (
@@ -131,13 +132,17 @@ func (n *notices) give(ctx context.Context, pl *ResourcePolicy, key types.Namesp
 
 // message explains why a pod is held.
 func (h *heldPod) message(pl *ResourcePolicy, pod *corev1.Pod) string {
-	why := "every slot that is free is kept for a pod that is being tried, or waits for a node"
 	if h.full {
-		why = h.policy.HeldMessage(vector(h.policy, pod), func(unit int) time.Time {
-			return pl.inflight.clock(pod, &h.policy.Units[unit], time.Time{})
-		})
+		return pl.heldMessage(h.policy, pod)
 	}
-	return v1alpha1.HeldMessagePrefix + h.policy.Name + ": " + why
+	return v1alpha1.HeldMessagePrefix + h.policy.Name + ": every slot that is free is kept for a pod that is being tried, or waits for a node"
+}
+
+// heldMessage explains why a pod is held that finds every unit full.
+func (pl *ResourcePolicy) heldMessage(policy *placement.Policy, pod *corev1.Pod) string {
+	return v1alpha1.HeldMessagePrefix + policy.Name + ": " + policy.HeldMessage(vector(policy, pod), func(unit int) time.Time {
+		return pl.inflight.clock(pod, &policy.Units[unit], time.Time{})
+	})
 }
 
 // patchHeld makes a held pod look held. The version in the patch keeps it from touching a pod that was bound meanwhile.

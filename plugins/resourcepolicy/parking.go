@@ -21,10 +21,13 @@ func (pl *ResourcePolicy) park(s *cycleState, pod *corev1.Pod, decision *placeme
 	if decision != nil {
 		key := groupKey{s.policy.UID, s.view.group}
 		if decision.PassedFull() {
-			topics = append(topics, slotTopic(key), policyTopic(s.policy))
+			topics = append(topics, slotTopic(key))
 		}
 		if decision.Outcome == placement.Waiting {
 			topics = append(topics, waitTopic(key, decision.Unit))
+		}
+		if len(topics) > 1 {
+			topics = append(topics, policyTopic(s.policy))
 		}
 		if s.view.refusedByECI() {
 			topics = append(topics, virtualnode.TopicECI)
@@ -37,7 +40,7 @@ func (pl *ResourcePolicy) park(s *cycleState, pod *corev1.Pod, decision *placeme
 // slotTopic is what the pods of a group wait for that found a unit full.
 func slotTopic(key groupKey) string { return "slot/" + string(key.policy) + "/" + key.group }
 
-// policyTopic is what the pods of all groups of a policy wait for that found a unit full: that the nodes of its units are others.
+// policyTopic is what the pods of all groups of a policy wait for that found a unit full, or wait until it is: that the nodes of its units are others.
 func policyTopic(policy *placement.Policy) string { return "policy/" + string(policy.UID) }
 
 // waitTopic is what the pods of a group wait for that wait in a unit. They are retried one by one: for whom the unit is full depends on the pod.

@@ -2,10 +2,11 @@
 //
 //   - prefilter.go chooses the unit of a governed pod before any node is looked at, and hands only the nodes of that unit to the framework.
 //   - filter.go holds the pod to that unit.
-//   - postfilter.go moves the pod on when no node of the unit passes the other plugins' filters; preempt.go makes room by preemption.
+//   - postfilter.go moves the pod on when no node of the unit passes the other plugins' filters, by what walk.go knows of its way; preempt.go makes room by
+//     preemption.
 //   - bind.go binds the pod, with the placement written on it by the same call (R9).
-//   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; notices.go tells users; metrics.go counts.
-//   - hints.go, watch.go and timers.go wake pods that were refused.
+//   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; failure.go and notices.go tell users; metrics.go counts.
+//   - hints.go, watch.go and timers.go wake pods that were refused, by what rejection.go remembers.
 //   - args.go reads the arguments of the plugin.
 //   - source.go is where the policies come from; decision.go, room.go, sample.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's
 //     snapshot; inflight.go and nominations.go are what the plugin remembers.
@@ -22,7 +23,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -63,7 +63,8 @@ type ResourcePolicy struct {
 	timers       *timers
 	waker        *wakeup.Waker
 	notices      *notices
-	preemption   evictor
+	// preemption makes room for governed pods; nil when the profile has no DefaultPreemption.
+	preemption evictor
 	// offers is what ECI would accept on the virtual nodes.
 	offers *virtualnode.Offers
 	// active is true from the first cycle on: of several schedulers only the leader has cycles, and the others must not write.
@@ -96,7 +97,6 @@ type policySource interface {
 }
 
 var (
-	_ fwk.PreEnqueuePlugin    = &ResourcePolicy{}
 	_ fwk.PreFilterPlugin     = &ResourcePolicy{}
 	_ fwk.PreFilterExtensions = &ResourcePolicy{}
 	_ fwk.FilterPlugin        = &ResourcePolicy{}
@@ -113,6 +113,11 @@ func NewSet(offers *virtualnode.Offers) *Set { return &Set{pl: &ResourcePolicy{o
 // NewAdmission returns the plugin that holds pods. It takes no arguments, and does nothing unless the ResourcePolicy plugin is enabled, too.
 func (s *Set) NewAdmission(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
 	return &Admission{pl: s.pl}, nil
+}
+
+// NewPreemption returns the plugin that preempts for governed pods. It takes no arguments, and does nothing unless the ResourcePolicy plugin is enabled, too.
+func (s *Set) NewPreemption(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+	return &Preemption{pl: s.pl}, nil
 }
 
 // New returns the ResourcePolicy plugin.
@@ -134,11 +139,6 @@ func (s *Set) New(ctx context.Context, arguments runtime.Object, handle fwk.Hand
 		return nil, fmt.Errorf("watching ResourcePolicies: %w", err)
 	}
 	pl.policies = source
-	preemption, err := newPreemption(ctx, handle, func(pod types.UID) { pl.inflight.dropNomination(pod) })
-	if err != nil {
-		return nil, err
-	}
-	pl.preemption = preemption
 	if err := pl.watch(); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package resourcepolicy
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
@@ -15,10 +14,11 @@ import (
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
-// PostFilter is what happens to a governed pod that was not placed in this cycle. It tries preemption where preemptPolicy says so (R8). When the nodes
-// of the unit seemed to have room but no other plugin's filters let the pod in, such as for a host port or an anti-affinity, it sends the pod on to the
-// next unit (R5): the next attempt follows at once and passes the unit over, unless room was freed there. When those nodes were a sample, the next attempt
-// sees the whole unit. And it tells the tickets what became of the attempt (R7). Pods without a policy are left to the plugins that follow.
+// PostFilter is what happens to a governed pod that was not placed in this cycle. When the nodes of the unit seemed to have room but no other plugin's
+// filters let the pod in, such as for a host port or an anti-affinity, it looks for the next unit in which they do, and sends the pod there (R5): the next
+// attempt follows at once. When those nodes were a sample, it looks at the whole unit first. Where preemptPolicy says so, it tries preemption before it goes
+// on (R8); the Preemption plugin does so at the end of the walk. PostFilter tells the tickets what became of the attempt (R7). Pods without a policy, and those
+// whose walk is over, are left to the plugins that follow (R14).
 func (pl *ResourcePolicy) PostFilter(
 	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader,
 ) (*fwk.PostFilterResult, *fwk.Status) {
@@ -29,24 +29,26 @@ func (pl *ResourcePolicy) PostFilter(
 		pl.inflight.stopWait(pod.UID)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
-	if s.view == nil || refusedBefore(statuses) {
-		// The policy cannot place the pod at all, or another plugin has refused it whatever the unit.
-		if s.view != nil {
-			metrics.Decided(metrics.OutcomeOther, metrics.NoUnit, false)
-		}
-		pl.admission.leave(pod.UID)
-		pl.inflight.stopWait(pod.UID)
-		pl.park(s, pod, nil)
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+	if s.view == nil {
+		return nil, pl.refused(s, pod) // The policy cannot place the pod at all.
 	}
-	s.view.walk = s.view.walk.on()
-	s.view.walk.since = s.since
-	s.view.walk.refused = s.view.walk.refused || virtualnode.Refused(state)
+	if code, refused := refusedBefore(statuses); refused && s.outcome == placement.Placed {
+		metrics.Decided(metrics.OutcomeOther, metrics.NoUnit, false)
+		s.mayPreempt = code == fwk.Unschedulable
+		return nil, pl.refused(s, pod)
+	}
+	walk := s.view.walk
+	walk.since = s.since
+	walk.refused = walk.refused || virtualnode.Refused(state)
 	switch {
+	case s.earlier != nil && s.earlier.open != noUnit:
+		back := s.policy.Units[s.earlier.open].ID
+		walk.failed.Delete(back)
+		walk.returns[back]++
 	case s.sampled:
 		pl.inflight.showWhole(pod, s.unit.ID)
 	case s.outcome == placement.Placed:
-		s.view.walk.fail(s.unit.ID, s.nodes.freed)
+		walk.failed.Insert(s.unit.ID)
 	}
 	for {
 		decision := s.decide()
@@ -55,24 +57,38 @@ func (pl *ResourcePolicy) PostFilter(
 			if result, status := pl.preemptIn(ctx, state, pod, decision.Unit, statuses); result != nil || status != nil {
 				return result, status
 			}
-			s.view.walk.preempted[s.policy.Units[decision.Unit].ID] = true
+			walk.preempted.Insert(s.policy.Units[decision.Unit].ID)
 		case placement.Placed:
-			return pl.goOn(ctx, s, pod, &decision)
+			if pl.passesIn(ctx, state, pod, decision.Unit) {
+				walk.noteRejectors(s, statuses)
+				return pl.goOn(ctx, s, pod, &decision)
+			}
+			walk.failed.Insert(s.policy.Units[decision.Unit].ID)
 		default:
-			return pl.giveUp(ctx, state, pod, &decision, statuses)
+			return pl.giveUp(s, pod, &decision)
 		}
 	}
 }
 
-// refusedBefore tells whether another plugin refused the pod in PreFilter, before any node was looked at, so that another unit would not help it. The
-// framework gives the status of that plugin to every node.
-func refusedBefore(statuses fwk.NodeToStatusReader) bool {
+// refused ends the attempt of a pod that its policy cannot place at all, or that another plugin refused whatever the unit.
+func (pl *ResourcePolicy) refused(s *cycleState, pod *corev1.Pod) *fwk.Status {
+	pl.admission.leave(pod.UID)
+	pl.inflight.stopWait(pod.UID)
+	pl.inflight.reject(pod, newRejection(s, nil))
+	pl.park(s, pod, nil)
+	return fwk.NewStatus(fwk.Unschedulable)
+}
+
+// refusedBefore tells whether another plugin refused the pod in PreFilter, before any node was looked at, so that another unit would not help it, and by which
+// code. The framework gives the status of that plugin to every node.
+func refusedBefore(statuses fwk.NodeToStatusReader) (fwk.Code, bool) {
 	if statuses == nil {
-		return false
+		return fwk.Success, false
 	}
 	// No node has the empty name.
-	by := statuses.Get("").Plugin()
-	return by != "" && by != Name
+	status := statuses.Get("")
+	by := status.Plugin()
+	return status.Code(), by != "" && by != Name
 }
 
 // goOn sends the pod on to the unit of the decision in its next attempt, which may be the same, seen whole.
@@ -81,12 +97,13 @@ func (pl *ResourcePolicy) goOn(ctx context.Context, s *cycleState, pod *corev1.P
 	logger.V(4).Info("Moving pod on to the next unit", "pod", klog.KObj(pod), "unit", s.policy.Units[decision.Unit].ID)
 	decided(metrics.OutcomeRetrying, &s.policy.Units[decision.Unit])
 	pl.inflight.keepWalk(pod.UID, s.view.walk)
+	pl.inflight.reject(pod, newRejection(s, decision))
 	pl.admission.ended(s.policy, s.view.group, pod, decision)
 	// While the pod is in its cycle, Activate can only make it follow after its backoff. The start of the next cycle activates it again.
 	pl.handle.Activate(logger, map[string]*corev1.Pod{string(pod.UID): pod})
 	pl.walkers = append(pl.walkers, pod)
 	next := fmt.Sprintf("trying unit %d next", decision.Unit)
-	if s.sampled {
+	if s.sampled && s.unit.Index == decision.Unit {
 		next = fmt.Sprintf("the first nodes of unit %d do not pass all filters for the pod; trying all of them next", s.unit.Index)
 	}
 	if passedOver := decision.Message(); passedOver != "" {
@@ -112,24 +129,13 @@ func (pl *ResourcePolicy) wakeWalkers(logger klog.Logger, begins *corev1.Pod) {
 	}
 }
 
-// giveUp ends the attempt of a pod that no unit can take now: after preemption, where the policy wants it last, it waits or is held.
-func (pl *ResourcePolicy) giveUp(
-	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, decision *placement.Decision, statuses fwk.NodeToStatusReader,
-) (*fwk.PostFilterResult, *fwk.Status) {
-	s := stateOf(state)
-	if decision.Outcome != placement.Waiting && !s.policy.PreemptsFirst() {
-		for i := range s.policy.Units {
-			if !s.view.mayPreemptIn(i) {
-				continue
-			}
-			if result, status := pl.preemptIn(ctx, state, pod, i, statuses); result != nil || status != nil {
-				return result, status
-			}
-		}
-	}
-	pl.inflight.setUndecided(pod, len(s.view.walk.unfit) > 0)
+// giveUp ends the attempt of a pod that no unit can take now: it waits or is held, unless the plugins that follow help it. Preemption is one of them, where
+// the policy wants it last.
+func (pl *ResourcePolicy) giveUp(s *cycleState, pod *corev1.Pod, decision *placement.Decision) (*fwk.PostFilterResult, *fwk.Status) {
+	pl.inflight.reject(pod, newRejection(s, decision))
 	pl.attemptEnded(s, decision)
 	pl.park(s, pod, decision)
+	s.mayPreempt = decision.Outcome != placement.Waiting && !s.policy.PreemptsFirst()
 	var result *fwk.PostFilterResult
 	if decision.Outcome != placement.Waiting {
 		pl.inflight.dropNomination(pod.UID)
@@ -137,11 +143,15 @@ func (pl *ResourcePolicy) giveUp(
 			result = framework.NewPostFilterResultWithNominatedNode("")
 		}
 	}
-	if s.outcome == decision.Outcome {
-		// PreFilter has given the reason already.
-		return result, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+	code := fwk.Unschedulable
+	if s.outcome == placement.Waiting || decision.Outcome == placement.Held && !s.view.mayPreemptAnywhere() {
+		// The plugins that follow can do nothing for a pod that waits or is held, and may lack the state of their PreFilter.
+		code = fwk.UnschedulableAndUnresolvable
 	}
-	return result, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
+	if s.outcome == decision.Outcome {
+		return result, fwk.NewStatus(code) // PreFilter has given the reason already.
+	}
+	return result, fwk.NewStatus(code, decision.Message())
 }
 
 // attemptEnded tells the tickets and the timers why the pod was not placed.
@@ -180,22 +190,4 @@ func (pl *ResourcePolicy) note(s *cycleState, decision *placement.Decision) {
 		metrics.Decided(metrics.OutcomeFailed, metrics.NoUnit, false)
 	}
 	pl.inflight.stopWait(s.view.pod.UID)
-}
-
-// on returns the walk as one that can be added to.
-func (w walk) on() walk {
-	next := walk{unfit: map[string]int64{}, preempted: map[string]bool{}, refused: w.refused}
-	maps.Copy(next.unfit, w.unfit)
-	maps.Copy(next.preempted, w.preempted)
-	return next
-}
-
-// fail remembers that the nodes of a unit failed the pod. freed is how often room had been freed on them by then.
-func (w walk) fail(unit string, freed int64) {
-	if _, again := w.unfit[unit]; again {
-		// It failed although room had been freed since the last time. In a unit where pods come and go all the time a third try would be followed by a
-		// fourth, and the pod would never leave it.
-		freed = whateverIsFreed
-	}
-	w.unfit[unit] = freed
 }

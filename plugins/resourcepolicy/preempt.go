@@ -9,12 +9,9 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
-	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultpreemption"
-	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 
 	"github.com/spillway-k8s/spillway/pkg/metrics"
@@ -22,29 +19,74 @@ import (
 	"github.com/spillway-k8s/spillway/plugins/virtualnode"
 )
 
-// newPreemption returns upstream's preemption with its default arguments, for governed pods (R8). Upstream activates a preemptor after its asynchronous
-// evictions only when one failed or no deletion event will follow; when the last victim had gone already, no event follows either, and the preemptor
-// sleeps until the five-minute flush (kubernetes/kubernetes#141694). Here it is always activated; until all victims have left the snapshot it then waits.
-// failed is called with the preemptor when an eviction failed.
-func newPreemption(ctx context.Context, handle fwk.Handle, failed func(types.UID)) (*preemptor, error) {
-	args := &schedulerconfig.DefaultPreemptionArgs{MinCandidateNodesPercentage: 10, MinCandidateNodesAbsolute: 100}
-	p, err := defaultpreemption.New(ctx, args, handle, feature.NewSchedulerFeaturesFromGates(utilfeature.DefaultFeatureGate))
-	if err != nil {
-		return nil, fmt.Errorf("creating the preemption of governed pods: %w", err)
+// PreemptionName is the name of the plugin that preempts for governed pods in a KubeSchedulerConfiguration.
+const PreemptionName = Name + "Preemption"
+
+// Preemption is the plugin that preempts for governed pods at the end of their walk through the units, where preemptPolicy wants it last (R8). It is one of its
+// own, because the PostFilter of other plugins runs between the walk and the preemption, as it does for pods without a policy (R14): DynamicResources may free
+// the claim that keeps the pod out.
+type Preemption struct{ pl *ResourcePolicy }
+
+var _ fwk.PostFilterPlugin = &Preemption{}
+
+// Name returns the name of the plugin.
+func (*Preemption) Name() string { return PreemptionName }
+
+// PostFilter tries preemption in the units, first unit first. A governed pod is not left to DefaultPreemption, which knows nothing of units.
+func (p *Preemption) PostFilter(
+	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader,
+) (*fwk.PostFilterResult, *fwk.Status) {
+	s := stateOf(state)
+	if s == nil {
+		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
+	if s.mayPreempt {
+		for i := range s.policy.Units {
+			if !s.view.mayPreemptIn(i) {
+				continue
+			}
+			if result, status := p.pl.preemptIn(ctx, state, pod, i, statuses); result != nil || status != nil {
+				return result, status
+			}
+		}
+	}
+	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+}
+
+// usePreemption takes the DefaultPreemption of the profile, with its arguments, for governed pods; without it nobody preempts. Upstream activates a preemptor
+// after its asynchronous evictions only when one failed or no deletion event will follow; when the last victim had gone already, no event follows either, and
+// the preemptor sleeps until the five-minute flush (kubernetes/kubernetes#141694). A governed preemptor is always activated; until all victims have left the
+// snapshot it then waits.
+func (pl *ResourcePolicy) usePreemption() {
+	profile, ok := pl.handle.(interface{ PreEnqueuePlugins() []fwk.PreEnqueuePlugin })
+	if !ok {
+		return
+	}
+	for _, plugin := range profile.PreEnqueuePlugins() {
+		if p, ok := plugin.(*defaultpreemption.DefaultPreemption); ok {
+			pl.preemption = pl.newPreemptor(p)
+		}
+	}
+}
+
+func (pl *ResourcePolicy) newPreemptor(p *defaultpreemption.DefaultPreemption) *preemptor {
 	selection := &selection{Interface: p, victims: map[string][]*corev1.Pod{}}
 	p.Evaluator.Interface = selection
 	evict := p.Executor.PreemptPod
 	p.Executor.PreemptPod = func(
-		ctx context.Context, c preemption.Candidate, preemptor preemption.ExecutorPreemptor, victim *corev1.Pod, plugin string,
+		ctx context.Context, c preemption.Candidate, by preemption.ExecutorPreemptor, victim *corev1.Pod, plugin string,
 	) (bool, error) {
-		_, err := evict(ctx, c, preemptor, victim, plugin)
+		last, err := evict(ctx, c, by, victim, plugin)
+		pod, ok := by.Obj().(*corev1.Pod)
+		if !ok || pl.policies.Policies().Governing(pod.Namespace, pod.Labels) == nil {
+			return last, err
+		}
 		if err != nil {
-			failed(preemptor.UID())
+			pl.inflight.dropNomination(pod.UID)
 		}
 		return true, err
 	}
-	return &preemptor{DefaultPreemption: p, selection: selection}, nil
+	return &preemptor{DefaultPreemption: p, selection: selection}
 }
 
 // evictor makes room for a pod by evicting others.
@@ -66,7 +108,7 @@ var _ evictor = &preemptor{}
 func (p *preemptor) take(node string) map[types.UID]bool { return p.selection.take(node) }
 
 // selection remembers the victims on each node that the last simulation found: upstream tells only the node that it chose. The simulation runs on many
-// nodes at once.
+// nodes at once. It remembers those of pods without a policy, too, until the next one.
 type selection struct {
 	preemption.Interface
 	mu      sync.Mutex
@@ -98,14 +140,6 @@ func (s *selection) take(node string) map[types.UID]bool {
 	return victims
 }
 
-// PreEnqueue keeps a governed pod out of the queue while the pods that it preempts are being evicted, as DefaultPreemption does for others.
-func (pl *ResourcePolicy) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status {
-	if pl.preemption == nil {
-		return nil
-	}
-	return pl.preemption.PreEnqueue(ctx, pod)
-}
-
 // preemptIn tries preemption on the nodes of one unit. It returns nil and nil when it cannot help there.
 func (pl *ResourcePolicy) preemptIn(
 	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, unit int, statuses fwk.NodeToStatusReader,
@@ -113,6 +147,7 @@ func (pl *ResourcePolicy) preemptIn(
 	s := stateOf(state)
 	s.enter(unit)
 	virtualnode.Tolerate(state, s.view.asking(s.unit))
+	pl.preemption.take("")
 	result, status := pl.preemption.PostFilter(ctx, state, pod, unitNodes{NodeToStatusReader: statuses, names: s.nodes.names})
 	switch {
 	case status.IsSuccess():
@@ -120,8 +155,9 @@ func (pl *ResourcePolicy) preemptIn(
 		slot.usage = placement.Usage{}.Add(s.view.requests)
 		slot.node, slot.victims = result.NominatedNodeName, pl.preemption.take(result.NominatedNodeName)
 		pl.inflight.nominate(slot)
+		pl.inflight.unhold(pod.UID)
 		pl.admission.keep(s.policy, s.view.group, pod, unit)
-		pl.waker.Ended(pod.UID, false)
+		pl.waker.Forget(pod.UID) // Its victims wake it.
 		decided(metrics.OutcomePreempting, s.unit)
 		klog.FromContext(ctx).V(3).Info("Preempting for pod", "pod", klog.KObj(pod), "unit", s.unit.ID, "node", slot.node)
 		return result, status

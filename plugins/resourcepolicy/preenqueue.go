@@ -37,7 +37,7 @@ func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status
 	if pod.Spec.NodeName != "" {
 		return nil // It is bound, and comes back for a resize that its node has deferred.
 	}
-	if p.pl.policies == nil || othersMayKeepOut(pod) || !p.pl.PreEnqueue(ctx, pod).IsSuccess() {
+	if p.pl.policies == nil || othersMayKeepOut(pod) || p.pl.isPreempting(ctx, pod) {
 		// A pod that another plugin keeps out must not have a ticket.
 		return nil
 	}
@@ -58,6 +58,11 @@ func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status
 // The plugins are asked in any order. Such pods are not held: they are tried, and look unschedulable when every unit is full.
 func othersMayKeepOut(pod *corev1.Pod) bool {
 	return len(pod.Spec.SchedulingGates) > 0 || len(pod.Spec.ResourceClaims) > 0 || pod.Spec.SchedulingGroup != nil
+}
+
+// isPreempting reports whether the pods that this one preempts are being evicted: DefaultPreemption keeps it out of the queue meanwhile.
+func (pl *ResourcePolicy) isPreempting(ctx context.Context, pod *corev1.Pod) bool {
+	return pl.preemption != nil && !pl.preemption.PreEnqueue(ctx, pod).IsSuccess()
 }
 
 // expect tells the tickets of the waiting pods of a namespace after an edit, and they wake as many as there are slots. It returns the pods that are held by

@@ -38,12 +38,14 @@ func (pl *ResourcePolicy) PreFilter(
 	}
 	s := &cycleState{policy: policy, now: time.Now(), since: wakeup.Since(state), outcome: placement.Failed}
 	state.Write(stateKey, s)
+	virtualnode.Governed(state)
+	pl.inflight.forgetRejection(pod.UID)
 	if policy.Refusal != "" {
-		return refuse(policy.Refusal)
+		return refuse(state, policy.Refusal)
 	}
 	group, err := policy.Group(pod.Labels)
 	if err != nil {
-		return refuse(err.Error())
+		return refuse(state, err.Error())
 	}
 	version := pl.admission.begin(policy, group, pod)
 	pl.follow(state, policies, nodes)
@@ -53,10 +55,9 @@ func (pl *ResourcePolicy) PreFilter(
 	}
 
 	decision := s.decide()
-	if decision.Outcome != placement.Placed && len(s.view.walk.unfit) > 0 {
-		// The last unit that was left cannot take the pod. Try the others again, so that the filters that refuse the pod there are recorded, and their
-		// events wake it.
-		s.view.walk.unfit = nil
+	if decision.Outcome != placement.Placed && len(s.view.walk.failed) > 0 {
+		// The unit that was left cannot take the pod any more. The others may by now: the filters are asked again.
+		clear(s.view.walk.failed)
 		decision = s.decide()
 	}
 	s.outcome, s.passed = decision.Outcome, decision.Passed()
@@ -67,27 +68,37 @@ func (pl *ResourcePolicy) PreFilter(
 }
 
 // refuse answers for a pod that its policy cannot place at all.
-func refuse(why string) (*fwk.PreFilterResult, *fwk.Status) {
+func refuse(state fwk.CycleState, why string) (*fwk.PreFilterResult, *fwk.Status) {
 	metrics.Decided(metrics.OutcomeRefused, metrics.NoUnit, false)
-	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why)
+	return nil, rejected(state, fwk.UnschedulableAndUnresolvable, why)
 }
 
-// answer tells the framework what was decided.
+// rejected returns the answer for a pod that is not placed. In the cycle of a pod group no plugin's PreFilter may be left out: the PodGroupPostFilter of
+// DynamicResources fails without the state of its own (dynamicresources.go).
+func rejected(state fwk.CycleState, code fwk.Code, why string) *fwk.Status {
+	if state.IsPodGroupSchedulingCycle() {
+		code = fwk.Unschedulable
+	}
+	return fwk.NewStatus(code, why)
+}
+
+// answer tells the framework what was decided. A pod that no unit can take is Unschedulable, so that the other plugins prepare for their PostFilter, which
+// may free what the pod needs (R14). One that waits or is held needs nothing else.
 func (pl *ResourcePolicy) answer(state fwk.CycleState, s *cycleState, decision *placement.Decision) (*fwk.PreFilterResult, *fwk.Status) {
 	switch decision.Outcome {
 	case placement.Placed:
 		s.enter(decision.Unit)
+		s.earlier = s.view.newEarlier(decision.Unit)
 		virtualnode.Tolerate(state, s.view.asking(s.unit))
 		return &fwk.PreFilterResult{NodeNames: s.handOver(state)}, nil
-	case placement.Waiting:
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
-	default:
+	case placement.Failed, placement.Preempting:
+		return nil, rejected(state, fwk.Unschedulable, decision.Message())
+	case placement.Held:
 		if s.view.mayPreemptAnywhere() {
-			// PostFilter will try preemption: the other plugins have to prepare for it, which Unschedulable makes the framework ask of them.
-			return nil, fwk.NewStatus(fwk.Unschedulable, decision.Message())
+			return nil, rejected(state, fwk.Unschedulable, decision.Message())
 		}
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, decision.Message())
 	}
+	return nil, rejected(state, fwk.UnschedulableAndUnresolvable, decision.Message())
 }
 
 // PreFilterExtensions returns the plugin: pods that a simulation adds and removes count (R8).

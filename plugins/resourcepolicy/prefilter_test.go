@@ -141,23 +141,6 @@ func TestAfterARestartTheRecordCountsForADeletedNode(t *testing.T) {
 	}
 }
 
-func TestAUnitIsTriedAgainWhenRoomIsFreed(t *testing.T) {
-	nodes := []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
-	pl, _ := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b")))
-	_, ctx := ktesting.NewTestContext(t)
-	blocker, other := wrappers.MakePod("blocker").HostPort(80).Node("a1"), wrappers.MakePod("other").HostPort(80).Node("a1")
-	state, _, _ := preFilter(t, pl, webPod("new"), infos(t, nodes, blocker, other))
-	pl.PostFilter(ctx, state, webPod("new").Obj(), nil)
-	state, unit, _ := preFilter(t, pl, webPod("new"), infos(t, nodes, other))
-	if unit != 0 {
-		t.Errorf("unit = %d, want 0: a pod that was in the way has gone", unit)
-	}
-	pl.PostFilter(ctx, state, webPod("new").Obj(), nil)
-	if _, unit, _ := preFilter(t, pl, webPod("new"), infos(t, nodes)); unit != 1 {
-		t.Errorf("unit = %d, want 1: where pods come and go the pod must not be tried for ever", unit)
-	}
-}
-
 func TestTheWalkEndsWhereItCanBeWoken(t *testing.T) {
 	nodes := []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
 	policy := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b").Max(1))

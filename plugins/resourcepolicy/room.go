@@ -4,11 +4,13 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/component-helpers/resource"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
 	"github.com/spillway-k8s/spillway/apis/quantity"
 	"github.com/spillway-k8s/spillway/pkg/offer"
@@ -28,6 +30,27 @@ type scalar struct {
 	amount int64
 	// elsewhere is true when a node that reports nothing of the resource may have it nevertheless.
 	elsewhere bool
+}
+
+// rejectedBy is a set of the plugins whose filters would have rejected nodes that were passed over without asking them.
+type rejectedBy uint8
+
+// addTo has the names in the same order.
+const (
+	rejectedByFit rejectedBy = 1 << iota
+	rejectedByCordon
+	// rejectedByVirtualNode stands for taints, too: the plugin does TaintToleration's work.
+	rejectedByVirtualNode
+	rejectedByAffinity
+)
+
+// addTo adds the names of the plugins to a set.
+func (r rejectedBy) addTo(plugins sets.Set[string]) {
+	for i, name := range [...]string{names.NodeResourcesFit, names.NodeUnschedulable, virtualnode.Name, names.NodeAffinity} {
+		if r&(1<<i) != 0 {
+			plugins.Insert(name)
+		}
+	}
 }
 
 // candidate is a pod that is looking for room.
@@ -61,62 +84,71 @@ func newCandidate(logger klog.Logger, pod *corev1.Pod, elsewhere func(corev1.Res
 
 // room searches the members for a node that could take the pod. It may say yes where another plugin's filter says no (PostFilter then moves the pod
 // on), but never no where all filters say yes: a unit is not passed over by mistake (R5).
-func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
+// The rejection is what kept the pod from the nodes when there is no room.
+func (c *candidate) room(m *members, nodes []fwk.NodeInfo) (placement.Room, rejectedBy) {
 	if len(m.positions) == 0 {
-		return placement.RoomNoNodes
+		return placement.RoomNoNodes, 0
 	}
 	if m.tooBigVersion == m.version && c.request.atLeast(&m.tooBig) {
-		return placement.RoomNone
+		return placement.RoomNone, rejectedByFit
 	}
-	outOfResources, coming := true, false
+	var rejected rejectedBy
+	coming := false
 	for n := range m.positions {
 		at := (m.next + n) % len(m.positions)
 		info := nodes[m.positions[at]]
 		if !c.request.fits(info) {
+			rejected |= rejectedByFit
 			continue
 		}
-		outOfResources = false
-		if c.allowedOn(info.Node(), m.set.Virtual) {
+		by := c.rejectedOn(info.Node(), m.set.Virtual)
+		if by == 0 {
 			m.next = at
-			return placement.RoomYes
+			return placement.RoomYes, 0
 		}
+		rejected |= by
 		coming = coming || isNotReady(info.Node())
 	}
-	if coming {
-		return placement.RoomComing
-	}
-	if !outOfResources {
-		return placement.RoomRefused
+	switch {
+	case coming:
+		return placement.RoomComing, rejected
+	case rejected != rejectedByFit:
+		return placement.RoomRefused, rejected
 	}
 	m.tooBig, m.tooBigVersion = c.request, m.version
-	return placement.RoomNone
+	return placement.RoomNone, rejected
 }
 
 // virtualRoom searches virtual nodes, of which there are few, for one that could take the pod. takes tells what ECI says of a node; the refusals are those
 // of the nodes that it wants and where ECI refuses it.
-func (c *candidate) virtualRoom(m *members, nodes []fwk.NodeInfo, takes func(node string) (offer.Verdict, bool)) (placement.Room, []offer.Verdict) {
+func (c *candidate) virtualRoom(
+	m *members, nodes []fwk.NodeInfo, takes func(node string) (offer.Verdict, bool),
+) (placement.Room, rejectedBy, []offer.Verdict) {
 	if len(m.positions) == 0 {
-		return placement.RoomNoNodes, nil
+		return placement.RoomNoNodes, 0, nil
 	}
 	room, coming := placement.RoomNone, false
+	var rejected rejectedBy
 	var refusals []offer.Verdict
 	for _, at := range m.positions {
 		info := nodes[at]
 		if !c.matches(info.Node()) {
-			room = max(room, placement.RoomRefused)
+			room, rejected = max(room, placement.RoomRefused), rejected|rejectedByAffinity
 			continue
 		}
 		verdict, taken := takes(info.Node().Name)
+		by := c.rejectedOn(info.Node(), true)
 		switch {
 		case !taken:
-			refusals = append(refusals, verdict)
+			refusals, rejected = append(refusals, verdict), rejected|rejectedByVirtualNode
 		case !c.request.fits(info):
-		case c.allowedOn(info.Node(), true):
-			return placement.RoomYes, nil
+			rejected |= rejectedByFit
+		case by == 0:
+			return placement.RoomYes, 0, nil
 		case isNotReady(info.Node()):
-			coming = true
+			coming, rejected = true, rejected|by
 		default:
-			room = max(room, placement.RoomRefused)
+			room, rejected = max(room, placement.RoomRefused), rejected|by
 		}
 	}
 	switch {
@@ -125,7 +157,7 @@ func (c *candidate) virtualRoom(m *members, nodes []fwk.NodeInfo, takes func(nod
 	case len(refusals) > 0:
 		room = placement.RoomClosed
 	}
-	return room, refusals
+	return room, rejected, refusals
 }
 
 // matches tells whether the labels of the node are those that the pod wants.
@@ -135,12 +167,18 @@ func (c *candidate) matches(node *corev1.Node) bool {
 	return matches || err != nil
 }
 
-// allowedOn tells whether the node's cordon, taints and labels allow the pod.
-func (c *candidate) allowedOn(node *corev1.Node, virtual bool) bool {
-	if node.Spec.Unschedulable && !c.toleratesUnschedulable() {
-		return false
+// rejectedOn returns which of the node's cordon, taints and labels keeps the pod away, in the order of the filters; zero when none does.
+func (c *candidate) rejectedOn(node *corev1.Node, virtual bool) rejectedBy {
+	switch {
+	case node.Spec.Unschedulable && !c.toleratesUnschedulable():
+		return rejectedByCordon
+	case virtualnode.HasUntoleratedTaint(c.logger, node, c.pod, virtual):
+		return rejectedByVirtualNode
+	case !c.matches(node):
+		return rejectedByAffinity
+	default:
+		return 0
 	}
-	return !virtualnode.HasUntoleratedTaint(c.logger, node, c.pod, virtual) && c.matches(node)
 }
 
 // isNotReady tells whether the node is not ready yet, or not any more, as the taint says that the node lifecycle controller gives it.

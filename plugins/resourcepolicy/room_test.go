@@ -26,6 +26,8 @@ func TestRoom(t *testing.T) {
 		pod  *wrappers.Pod
 		unit *wrappers.Unit
 		want placement.Room
+		// by is who rejects the node; nodes without room are rejected by NodeResourcesFit.
+		by rejectedBy
 	}{
 		"empty node":            {want: placement.RoomYes},
 		"no node in the unit":   {unit: wrappers.ECS().On("pool", "z"), want: placement.RoomNoNodes},
@@ -40,14 +42,14 @@ func TestRoom(t *testing.T) {
 		"GPUs are not reported": {pod: webPod("p").Request("nvidia.com/gpu", "2"), want: placement.RoomNone},
 		"what may come from elsewhere is not reported": {pod: webPod("p").Request(fromElsewhere, "2"), want: placement.RoomYes},
 		"what may come from elsewhere is short":        {node: machine("a", "a").Capacity(fromElsewhere, "1"), pod: webPod("p").Request(fromElsewhere, "2"), want: placement.RoomNone},
-		"the node is cordoned":                         {node: cordoned, want: placement.RoomRefused},
+		"the node is cordoned":                         {node: cordoned, want: placement.RoomRefused, by: rejectedByCordon},
 		"the pod tolerates the cordon": {
 			node: cordoned, pod: webPod("p").Tolerate("node.kubernetes.io/unschedulable"), want: placement.RoomYes,
 		},
-		"the node is tainted":          {node: machine("a", "a").Taint("dedicated", "db"), want: placement.RoomRefused},
-		"the pod wants another node":   {pod: wantsARM, want: placement.RoomRefused},
+		"the node is tainted":          {node: machine("a", "a").Taint("dedicated", "db"), want: placement.RoomRefused, by: rejectedByVirtualNode},
+		"the pod wants another node":   {pod: wantsARM, want: placement.RoomRefused, by: rejectedByAffinity},
 		"a virtual node's own taint":   {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4"), unit: wrappers.ECI(), want: placement.RoomYes},
-		"a closed virtual node":        {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4").Taint("closed", ""), unit: wrappers.ECI(), want: placement.RoomRefused},
+		"a closed virtual node":        {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4").Taint("closed", ""), unit: wrappers.ECI(), want: placement.RoomRefused, by: rejectedByVirtualNode},
 		"a virtual node is never ecs":  {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4"), unit: wrappers.ECS(), want: placement.RoomNoNodes},
 		"an ECS node is never virtual": {unit: wrappers.ECI(), want: placement.RoomNoNodes},
 	}
@@ -67,8 +69,11 @@ func TestRoom(t *testing.T) {
 			nodes := infos(t, []*wrappers.Node{tc.node}, tc.pods...)
 			m := &members{set: policy.Units[0].Nodes}
 			m.rebuild(nodes)
-			if got := newCandidate(logger, tc.pod.Obj(), elsewhere).room(m, nodes); got != tc.want {
-				t.Errorf("room = %v, want %v", got, tc.want)
+			if tc.want == placement.RoomNone {
+				tc.by = rejectedByFit
+			}
+			if got, by := newCandidate(logger, tc.pod.Obj(), elsewhere).room(m, nodes); got != tc.want || by != tc.by {
+				t.Errorf("room = %v, rejected by %b, want %v, %b", got, by, tc.want, tc.by)
 			}
 		})
 	}
@@ -80,7 +85,8 @@ func TestRoomRemembersWhatIsTooBig(t *testing.T) {
 	m := &members{set: placement.Compile(wrappers.MakePolicy("p").Unit(wrappers.ECS()).Obj()).Units[0].Nodes}
 	m.rebuild(nodes)
 	room := func(cpu string) placement.Room {
-		return newCandidate(logger, webPod("p").Request("cpu", cpu).Obj(), elsewhere).room(m, nodes)
+		room, _ := newCandidate(logger, webPod("p").Request("cpu", cpu).Obj(), elsewhere).room(m, nodes)
+		return room
 	}
 	if room("3") != placement.RoomNone || m.tooBigVersion != m.version {
 		t.Error("a full search that found nothing is not remembered")

@@ -35,7 +35,7 @@ func (c *candidate) sample(m *members, nodes []fwk.NodeInfo, size int) sets.Set[
 	for n := range m.positions {
 		at := (m.next + n) % len(m.positions)
 		info := nodes[m.positions[at]]
-		if !c.request.fits(info) || !c.allowedOn(info.Node(), m.set.Virtual) {
+		if !c.request.fits(info) || c.rejectedOn(info.Node(), m.set.Virtual) != 0 {
 			continue
 		}
 		if isToBeAvoided(info.Node()) {

@@ -48,6 +48,7 @@ func (pl *ResourcePolicy) watch() error {
 func (pl *ResourcePolicy) podAdded(pod *corev1.Pod) {
 	if pod.Spec.NodeName != "" {
 		pl.fresh.update(pod, false)
+		pl.boundElsewhere(pod)
 	}
 }
 
@@ -64,11 +65,65 @@ func (pl *ResourcePolicy) podUpdated(before, after *corev1.Pod) {
 		pl.inflight.forgetWaiting(after.UID)
 		pl.admission.forget(after.UID)
 		pl.waker.Forget(after.UID)
+		pl.boundElsewhere(after)
 	default:
 		pl.fresh.update(after, false)
-		if key, ok := pl.frees(before, after); ok {
-			pl.fresh.add(after, false)
-			pl.admission.freed(key)
+		pl.usageChanged(before, after)
+	}
+}
+
+// boundElsewhere follows a pod that this scheduler has not placed: another one has, or its user.
+func (pl *ResourcePolicy) boundElsewhere(pod *corev1.Pod) {
+	if _, counts := pl.slotOf(pod); counts && pl.inflight.unit(pod.UID) == "" {
+		pl.fresh.add(pod, false)
+		pl.wakeWaiting(pod)
+	}
+}
+
+// usageChanged follows an update of a bound pod: what it counted for less wakes the pods that a full unit keeps out, and what it counts for more wakes those
+// that wait until their unit is full (R6).
+func (pl *ResourcePolicy) usageChanged(before, after *corev1.Pod) {
+	was, counted := pl.slotOf(before)
+	is, counts := pl.slotOf(after)
+	fell, grew := counted, counts
+	if counted && counts && was == is && maps.Equal(before.Labels, after.Labels) &&
+		before.Annotations[v1alpha1.AnnotationUnit] == after.Annotations[v1alpha1.AnnotationUnit] {
+		fell, grew = pl.requestsChanged(before, after)
+	}
+	if fell || grew {
+		pl.fresh.add(after, false)
+	}
+	if fell {
+		pl.admission.freed(was)
+	}
+	if grew {
+		pl.wakeWaiting(after)
+	}
+}
+
+// requestsChanged reports whether a pod requests less of a resource that its policy has a cap for than before, and whether it requests more of one.
+func (pl *ResourcePolicy) requestsChanged(before, after *corev1.Pod) (less, more bool) {
+	policy := pl.policies.Policies().Governing(after.Namespace, after.Labels)
+	if policy == nil || !policy.TracksResources() {
+		return false, false
+	}
+	requested := vector(policy, after)
+	for i, amount := range vector(policy, before) {
+		less, more = less || requested[i] < amount, more || requested[i] > amount
+	}
+	return less, more
+}
+
+// wakeWaiting retries pods of the same group that wait in a unit: it may be full now, so that they may go on.
+func (pl *ResourcePolicy) wakeWaiting(grown *corev1.Pod) {
+	policy := pl.policies.Policies().Governing(grown.Namespace, grown.Labels)
+	key, ok := pl.groupOf(grown)
+	if !ok || !policy.WaitsUntilFull() {
+		return
+	}
+	for i := range policy.Units {
+		if policy.Units[i].HasCap() {
+			pl.waker.Wake(waitTopic(key, i))
 		}
 	}
 }
@@ -163,30 +218,6 @@ func (pl *ResourcePolicy) nodeAdded(node *corev1.Node) {
 	if err != nil || len(pods) > 0 {
 		pl.later(nodeSettles, func() { pl.freedIn(func(*placement.Policy) bool { return true }) })
 	}
-}
-
-// frees returns the group in which an update of a bound pod may free a slot.
-func (pl *ResourcePolicy) frees(before, after *corev1.Pod) (groupKey, bool) {
-	was, counted := pl.slotOf(before)
-	if !counted {
-		return groupKey{}, false
-	}
-	is, counts := pl.slotOf(after)
-	if !counts || was != is || !maps.Equal(before.Labels, after.Labels) ||
-		before.Annotations[v1alpha1.AnnotationUnit] != after.Annotations[v1alpha1.AnnotationUnit] {
-		return was, true
-	}
-	policy := pl.policies.Policies().Governing(after.Namespace, after.Labels)
-	if policy == nil || !policy.TracksResources() {
-		return groupKey{}, false
-	}
-	requested := vector(policy, after)
-	for i, amount := range vector(policy, before) {
-		if requested[i] < amount {
-			return was, true
-		}
-	}
-	return groupKey{}, false
 }
 
 // slotOf returns the group of a bound pod that counts for a cap.

@@ -18,6 +18,7 @@ const (
 	ReasonUntoleratedTaint = "node(s) had untolerated taint(s)"
 
 	tolerateKey fwk.StateKey = "Tolerate" + Name
+	governedKey fwk.StateKey = "Governed" + Name
 	askingKey   fwk.StateKey = "PreFilter" + Name
 )
 
@@ -26,6 +27,12 @@ type tolerated struct{ asking *Asking }
 
 // Clone returns the mark itself: it never changes.
 func (t tolerated) Clone() fwk.StateData { return t }
+
+// governed marks a cycle of a pod that a ResourcePolicy governs.
+type governed struct{}
+
+// Clone returns the mark itself.
+func (g governed) Clone() fwk.StateData { return g }
 
 // cycle is the state of a cycle. A simulation changes the changes, never in place.
 type cycle struct {
@@ -54,6 +61,9 @@ func Tolerate(state fwk.CycleState, asking *Asking) {
 		state.Delete(tolerateKey)
 	}
 }
+
+// Governed notes in the state of a cycle that a ResourcePolicy governs the pod: the ResourcePolicy plugin parks it.
+func Governed(state fwk.CycleState) { state.Write(governedKey, governed{}) }
 
 // HasUntoleratedTaint tells whether a taint of the node keeps the pod away. With virtual, the taint of virtual nodes does not count.
 func HasUntoleratedTaint(logger klog.Logger, node *corev1.Node, pod *corev1.Pod, virtual bool) bool {
@@ -156,7 +166,7 @@ func (pl *VirtualNode) Filter(ctx context.Context, state fwk.CycleState, pod *co
 func (pl *VirtualNode) PostFilter(
 	_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ fwk.NodeToStatusReader,
 ) (*fwk.PostFilterResult, *fwk.Status) {
-	if pod.Spec.NodeName != "" {
+	if _, err := state.Read(governedKey); err == nil || pod.Spec.NodeName != "" {
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
 	topics := []string{wakeup.NamespaceTopic(pod.Namespace)}

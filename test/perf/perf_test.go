@@ -53,7 +53,7 @@ func BenchmarkPerfScheduling(b *testing.B) {
 		b.Fatalf("PERF_CASE=%q: no such case", os.Getenv("PERF_CASE"))
 	}
 	r.write(b, c)
-	registry := plugins.All()
+	registry, _ := plugins.All()
 	registry[unitScoreName] = newUnitScore
 	r.heap = watchHeap(b)
 	benchmark.RunBenchmarkPerfScheduling(b, filepath.Join(r.dir, "config.yaml"), "spillway", toRegistry(registry), benchmark.WithPrepareFn(func(tCtx ktesting.TContext) error {

@@ -37,12 +37,14 @@ func StartScheduler() *SchedulerProcess {
 	o.ConfigFile = writeSchedulerConfig(dir)
 	o.SecureServing.BindPort = 0
 	var appOptions []app.Option
-	for name, factory := range plugins.All() {
+	factories, handleFailures := plugins.All()
+	for name, factory := range factories {
 		appOptions = append(appOptions, app.WithPlugin(name, factory))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	completed, sched, err := app.Setup(ctx, o, appOptions...)
 	Expect(err).NotTo(HaveOccurred())
+	sched.FailureHandler = handleFailures(sched.FailureHandler)
 	// A process registers its configuration once; this one has several schedulers, one after the other.
 	configz.Delete("componentconfig")
 	p := &SchedulerProcess{cancel: cancel, nodes: completed.InformerFactory.Core().V1().Nodes().Lister(), done: make(chan struct{})}

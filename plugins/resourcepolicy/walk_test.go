@@ -1,0 +1,158 @@
+package resourcepolicy
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2/ktesting"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
+
+	"github.com/spillway-k8s/spillway/test/wrappers"
+)
+
+// walker plays cycles of one pod by a policy with the units pool=a and pool=b, each with one node.
+type walker struct {
+	t     *testing.T
+	pl    *ResourcePolicy
+	pod   *corev1.Pod
+	nodes []*wrappers.Node
+	// closed are the nodes that the filter of NodePorts rejects, and extended those that an extender does.
+	closed, extended sets.Set[string]
+}
+
+func newWalker(t *testing.T) *walker {
+	w := &walker{t: t, pod: webPod("new").Obj(), closed: sets.New[string](), extended: sets.New[string]()}
+	w.nodes = []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
+	pl, h := newTestPlugin(t, w.nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b")))
+	w.pl = pl
+	h.filter = func(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo) *fwk.Status {
+		if status := pl.Filter(ctx, state, pod, node); !status.IsSuccess() {
+			return status.WithPlugin(Name)
+		}
+		if w.closed.Has(node.Node().Name) {
+			return fwk.NewStatus(fwk.Unschedulable).WithPlugin(names.NodePorts)
+		}
+		return nil
+	}
+	return w
+}
+
+// attempt plays one cycle, and returns the node that the pod is placed on; empty for none.
+func (w *walker) attempt() string {
+	w.t.Helper()
+	_, ctx := ktesting.NewTestContext(w.t)
+	state, snapshot := framework.NewCycleState(), infos(w.t, w.nodes)
+	result, status := w.pl.PreFilter(ctx, state, w.pod, snapshot)
+	statuses := framework.NewDefaultNodeToStatus()
+	if status.IsSuccess() {
+		for _, info := range snapshot {
+			name := info.Node().Name
+			if !result.NodeNames.Has(name) {
+				continue
+			}
+			status := w.pl.handle.RunFilterPluginsWithNominatedPods(ctx, state, w.pod, info)
+			switch {
+			case status.IsSuccess() && w.extended.Has(name):
+				status = fwk.NewStatus(fwk.Unschedulable) // The framework names no plugin for extenders.
+			case status.IsSuccess():
+				return name
+			}
+			statuses.Set(name, status)
+		}
+	}
+	w.pl.PostFilter(ctx, state, w.pod, statuses)
+	return ""
+}
+
+// attempts plays cycles as long as the pod goes on to another unit, and returns how many it took, and where the pod is placed.
+func (w *walker) attempts() (int, string) {
+	w.t.Helper()
+	for n := 1; n < 20; n++ {
+		if node := w.attempt(); node != "" || w.pl.inflight.walks[w.pod.UID] == nil {
+			return n, node
+		}
+	}
+	w.t.Fatal("the walk never ends")
+	return 0, ""
+}
+
+func TestWalk_NextUnit(t *testing.T) {
+	w := newWalker(t)
+	w.closed.Insert("a1")
+	if n, node := w.attempts(); n != 2 || node != "b1" {
+		t.Errorf("placed on %q after %d attempts, want b1 after 2", node, n)
+	}
+}
+
+// TestWalk_EarlierUnitOpensMeanwhile has what changes the answer of a filter between two attempts: a pod that is placed elsewhere, or any event.
+func TestWalk_EarlierUnitOpensMeanwhile(t *testing.T) {
+	w := newWalker(t)
+	w.closed.Insert("a1")
+	if node := w.attempt(); node != "" {
+		t.Fatalf("placed on %s, which a filter rejects", node)
+	}
+	w.closed.Delete("a1")
+	if n, node := w.attempts(); node != "a1" {
+		t.Errorf("placed on %q after %d more attempts, want a1", node, n)
+	}
+}
+
+func TestWalk_EarlierUnitOpensAndCloses(t *testing.T) {
+	w := newWalker(t)
+	for range 2 {
+		w.closed.Insert("a1")
+		if node := w.attempt(); node != "" {
+			t.Fatalf("placed on %s, which a filter rejects", node)
+		}
+		w.closed.Delete("a1")
+		if node := w.attempt(); node != "" {
+			t.Fatalf("placed on %s although the first unit is open again", node)
+		}
+	}
+	w.closed.Insert("a1")
+	if n, node := w.attempts(); node != "b1" {
+		t.Errorf("placed on %q after %d more attempts, want b1", node, n)
+	}
+}
+
+// TestWalk_ExtenderRejects has a node that passes every filter and that an extender rejects: the walk must not return to it for ever.
+func TestWalk_ExtenderRejects(t *testing.T) {
+	w := newWalker(t)
+	w.extended.Insert("a1")
+	if n, node := w.attempts(); node != "b1" {
+		t.Errorf("placed on %q after %d attempts, want b1", node, n)
+	}
+}
+
+// TestWalk_EndsInOneAttempt checks that a pod that no unit takes fails once, and that the plugins of every unit are known that may help it.
+func TestWalk_EndsInOneAttempt(t *testing.T) {
+	w := newWalker(t)
+	w.closed.Insert("a1", "b1")
+	if n, node := w.attempts(); n != 1 || node != "" {
+		t.Errorf("placed on %q after %d attempts, want none after 1", node, n)
+	}
+	r, _ := w.pl.inflight.rejection(w.pod.UID)
+	if diff := cmp.Diff([]string{names.NodePorts}, sets.List(r.plugins)); diff != "" {
+		t.Errorf("rejected by (-want +got):\n%s", diff)
+	}
+}
+
+// TestWalk_RejectorsOfEarlierUnits checks that nothing is forgotten of a unit whose nodes the last attempt did not look at.
+func TestWalk_RejectorsOfEarlierUnits(t *testing.T) {
+	w := newWalker(t)
+	w.closed.Insert("a1")
+	w.attempt()
+	w.nodes[1].Taint("dedicated", "db")
+	if n, node := w.attempts(); node != "" {
+		t.Fatalf("placed on %q after %d attempts", node, n)
+	}
+	r, _ := w.pl.inflight.rejection(w.pod.UID)
+	if diff := cmp.Diff([]string{names.NodePorts, "VirtualNode"}, sets.List(r.plugins)); diff != "" {
+		t.Errorf("rejected by (-want +got):\n%s", diff)
+	}
+}
