@@ -35,8 +35,12 @@ fmt: $(LINT) ## Format the code.
 lint: $(LINT) ## Lint the code and hold the import layers.
 	@$(LINT_ENV) $(LINT) run --allow-parallel-runners ./...
 
+.PHONY: verify-modules
+verify-modules: ## Check that Spillway and the programs of the local cluster are built from the same versions, so that Kubernetes is compiled once.
+	@$(LINT_ENV) go run ./hack/sharedversions go.mod hack/tools/kubernetes/go.mod
+
 .PHONY: verify
-verify: generate lint lint-chart ## Regenerate and lint, then demand a clean tree.
+verify: generate lint lint-chart verify-modules ## Regenerate and lint, then demand a clean tree.
 	@go mod tidy
 	@if [ -n "$$(git status --porcelain)" ]; then \
 		echo "the tree is not clean after make generate and go mod tidy: commit what they changed" >&2; git status --short >&2; git diff | head -50 >&2; exit 1; \
