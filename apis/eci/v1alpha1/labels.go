@@ -24,6 +24,13 @@ const (
 	// AnnotationInstanceID is set on a pod by the virtual-kubelet: the ID of its ECI instance.
 	AnnotationInstanceID = "k8s.aliyun.com/eci-instance-id"
 
+	// LabelDiskZone is the label by which PersistentVolumes of ACK's disk driver select nodes, with the zone
+	// (kubernetes-sigs/alibaba-cloud-csi-driver, pkg/disk; ECI, "Mount a disk volume"). On machines the driver sets it;
+	// on virtual nodes it does not run.
+	LabelDiskZone = "topology.diskplugin.csi.alibabacloud.com/zone"
+	// LabelDiskRegion is the same for disks that every zone of a region can attach.
+	LabelDiskRegion = "topology.diskplugin.csi.alibabacloud.com/region"
+
 	// LabelVirtualNode is on every Node that Spillway created: the name of its VirtualNode.
 	LabelVirtualNode = "eci.spillway.dev/virtual-node"
 	// Finalizer keeps a VirtualNode until its Node and Lease are gone.
