@@ -1,8 +1,8 @@
 package ecispec
 
 import (
+	"fmt"
 	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -16,8 +16,10 @@ const (
 )
 
 // Unsupported tells why ECI cannot run a pod, in words that name the field, such as "ECI cannot run pods with hostNetwork". It is empty when ECI can
-// (ECI: "Limits"). Privileged containers, and capabilities that container runtimes do not grant anyway, are refused although "Configure a security
-// context for a pod or container" (ECI) names both fields: it does not say what of them is granted. It does not allocate for a pod that ECI can run.
+// (ECI: "Limits"). Privileged containers, and all capabilities at once, are refused although "Configure a security
+// context for a pod or container" (ECI) names the fields: the first is for invited accounts only (ECI:
+// "CreateContainerGroup"). Capabilities by name are AddedCapabilities, on which each VirtualNode decides. It does not
+// allocate for a pod that ECI can run.
 func Unsupported(pod *corev1.Pod) string {
 	if reason := unsupportedPod(pod); reason != "" {
 		return reason
@@ -69,8 +71,8 @@ func unsupportedContainer(container *corev1.Container) string {
 		}
 		if security.Capabilities != nil {
 			for _, capability := range security.Capabilities.Add {
-				if !isGranted(capability) {
-					return "ECI cannot run containers with the added capability " + string(capability) + " (container " + container.Name + ")"
+				if !isGrantable(capabilityName(capability)) {
+					return fmt.Sprintf("ECI cannot run containers with the added capability %.64q (container %s)", capability, container.Name)
 				}
 			}
 		}
@@ -89,13 +91,3 @@ func unsupportedContainer(container *corev1.Container) string {
 
 // isReserved tells whether ECI keeps a port for itself (ECI: "Limits").
 func isReserved(port int32) bool { return port == 111 || port == 10250 || port == 10255 }
-
-// isGranted tells whether containerd grants a capability to every container, so that adding it changes nothing.
-func isGranted(capability corev1.Capability) bool {
-	switch strings.TrimPrefix(string(capability), "CAP_") {
-	case "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP",
-		"SETUID", "SYS_CHROOT":
-		return true
-	}
-	return false
-}

@@ -2,6 +2,7 @@ package ecispec
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,6 +24,14 @@ func plain() *wrappers.Pod {
 		Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_BIND_SERVICE", "CAP_CHOWN"}, Drop: []corev1.Capability{"ALL"}},
 	}
 	return p
+}
+
+// adding adds capabilities to the first container.
+func adding(capabilities ...corev1.Capability) func(*corev1.PodSpec) {
+	return func(s *corev1.PodSpec) {
+		added := &s.Containers[0].SecurityContext.Capabilities.Add
+		*added = append(*added, capabilities...)
+	}
 }
 
 // TestUnsupported has what "Limits" (ECI) lists, and what a sandbox cannot share with its host.
@@ -61,11 +70,22 @@ func TestUnsupported(t *testing.T) {
 			},
 			want: "ECI cannot run privileged containers (container init)",
 		},
-		"capability": {
-			change: func(s *corev1.PodSpec) {
-				s.Containers[0].SecurityContext.Capabilities.Add = append(s.Containers[0].SecurityContext.Capabilities.Add, "SYS_ADMIN")
-			},
-			want: "ECI cannot run containers with the added capability SYS_ADMIN (container main)",
+		"a capability that a VirtualNode may allow": {change: adding("SYS_ADMIN", "ipc_lock", "CAP_NET_ADMIN")},
+		"all capabilities": {
+			change: adding("NET_ADMIN", "ALL"), want: `ECI cannot run containers with the added capability "ALL" (container main)`,
+		},
+		"all capabilities in lower case": {
+			change: adding("all"), want: `ECI cannot run containers with the added capability "all" (container main)`,
+		},
+		"a capability without a name": {
+			change: adding(""), want: `ECI cannot run containers with the added capability "" (container main)`,
+		},
+		"what is no capability": {
+			change: adding("NET ADMIN\n"), want: `ECI cannot run containers with the added capability "NET ADMIN\n" (container main)`,
+		},
+		"a capability with a long name": {
+			change: adding(corev1.Capability(strings.Repeat("A", 1000))),
+			want:   `ECI cannot run containers with the added capability "` + strings.Repeat("A", 64) + `" (container main)`,
 		},
 		"hostPath": {
 			change: func(s *corev1.PodSpec) {
@@ -110,7 +130,7 @@ func TestUnsupported(t *testing.T) {
 
 func TestUnsupportedDoesNotAllocate(t *testing.T) {
 	p := plain().Obj()
-	if got := testing.AllocsPerRun(100, func() { Unsupported(p) }); got != 0 {
+	if got := testing.AllocsPerRun(100, func() { Unsupported(p); AddedCapabilities(p) }); got != 0 {
 		t.Errorf("%v allocations", got)
 	}
 }

@@ -7,6 +7,7 @@
 //   - bound.go: the same for a bound pod, whatever its user has written on it since (R13).
 //   - request.go: what a pod asks for.
 //   - sandbox.go: what ECI's sandbox cannot run.
+//   - capability.go: the capabilities that containers add, which ECI grants to some accounts.
 //   - restriction.go: pods that take only a part of what ECI has.
 //   - price.go: from a specification to money.
 package ecispec

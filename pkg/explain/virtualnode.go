@@ -52,6 +52,11 @@ func (e *explanation) virtualNode(vn *eciv1alpha1.VirtualNode) {
 	if price := PricePerHour(vn, e.pod); price > 0 {
 		e.line("  price: %s an hour for this pod", money(vn, price))
 	}
+	if e.pod.Spec.NodeName == "" {
+		if why := offer.New(vn).Forbids(offer.NewCandidate(e.pod, vn.Spec.Region)); why != "" {
+			e.line("  %s", why)
+		}
+	}
 	for _, sentence := range e.cluster.virtualNodeFindings(vn) {
 		e.line("  %s", sentence)
 	}

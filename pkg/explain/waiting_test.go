@@ -45,6 +45,18 @@ VirtualNode cn-beijing-j, node virtual-kubelet-cn-beijing-j:
   price: 0.4800 CNY an hour for this pod
   Sold out: 2-4Gi (NoStock), since 60s; one pod may try again at 08:00:30 UTC.
 `},
+		"a capability that the virtual node does not allow": {
+			pod:     says(pod().Add("IPC_LOCK"), corev1.PodReasonUnschedulable, "unit 1 (eci): cn-beijing-j: no"),
+			cluster: with(cluster(web()), zone()),
+			want: `Pod default/web-1 waits for a node in a unit of ResourcePolicy web.
+The scheduler says, since 60s: unit 1 (eci): cn-beijing-j: no
+` + unitsOfWeb + `
+VirtualNode cn-beijing-j, node virtual-kubelet-cn-beijing-j:
+  capacity: 1000 vCPU, 400Gi, 50 pods, read 4s ago
+  bounded by: vCPU quota of cn-beijing: 100, used 0
+  price: 0.4800 CNY an hour for this pod
+  cn-beijing-j: VirtualNode cn-beijing-j does not allow to add IPC_LOCK of container main: if ECI grants your account that, add it to spec.allowedCapabilities
+`},
 		"it has preempted others": {
 			pod: func() *corev1.Pod {
 				p := says(pod(), corev1.PodReasonUnschedulable, "preemption")

@@ -17,6 +17,8 @@ type Candidate struct {
 	most ecispec.Spec
 	// specs are the names of the specifications as stock-outs name them, in the order in which ECI tries them.
 	specs []string
+	// capabilities are those that its containers add, and that a virtual node must allow.
+	capabilities []ecispec.AddedCapability
 	// never says why ECI can never run the pod; empty when it can.
 	never string
 }
@@ -30,7 +32,9 @@ func NewCandidate(pod *corev1.Pod, region string) *Candidate {
 	if err != nil {
 		return &Candidate{never: err.Error()}
 	}
-	return &Candidate{bill: bill, most: bill.Most(), specs: StockNames(pod, bill)}
+	return &Candidate{
+		bill: bill, most: bill.Most(), specs: StockNames(pod, bill), capabilities: ecispec.AddedCapabilities(pod),
+	}
 }
 
 // Never says why ECI can never run the pod; empty when it can.

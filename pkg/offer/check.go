@@ -3,6 +3,7 @@ package offer
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
@@ -10,6 +11,9 @@ import (
 
 // unheardFor is for how long a refusal is expected to be accounted for at most.
 const unheardFor = time.Minute
+
+// maxForbidden is how many capabilities a refusal names.
+const maxForbidden = 3
 
 // UndecidedFor is for how long after its binding a pod is taken to be the one that tries whether a stock-out is over.
 // ECI decides within seconds, and within a minute or two when it is busy. A pod of which nothing is heard for longer has
@@ -54,8 +58,8 @@ type Verdict struct {
 	Why string
 	// Full is true when the node takes the pod once others have gone, and SoldOut when it does once ECI has stock again.
 	Full, SoldOut bool
-	// Deleted is true when the VirtualNode is being deleted.
-	Deleted bool
+	// Deleted is true when the VirtualNode is being deleted, and Forbidden when only an edit of it would help.
+	Deleted, Forbidden bool
 }
 
 // Check tells whether the node takes the pod now.
@@ -65,6 +69,12 @@ func (n *Node) Check(c *Candidate, held *Held, now time.Time) Verdict {
 		return Verdict{Why: c.never}
 	case n.deleted:
 		return Verdict{Why: n.Zone + ": its VirtualNode is being deleted", Deleted: true}
+	}
+	// Like limits, capabilities count as soon as they are edited.
+	if why := n.Forbids(c); why != "" {
+		return Verdict{Why: why, Forbidden: true}
+	}
+	switch {
 	case n.unobserved, n.freshUntil.IsZero():
 		return Verdict{Why: n.Zone + ": what ECI would accept is not known yet"}
 	case !now.Before(n.freshUntil):
@@ -74,6 +84,25 @@ func (n *Node) Check(c *Candidate, held *Held, now time.Time) Verdict {
 		return Verdict{Why: why, SoldOut: true}
 	}
 	return n.fit(c, held, now)
+}
+
+// Forbids returns which capabilities of the pod the VirtualNode does not allow, and what to do; empty when it allows
+// all.
+func (n *Node) Forbids(c *Candidate) string {
+	var names []string
+	for _, added := range c.capabilities {
+		if !n.capabilities.Has(added.Name) {
+			names = append(names, added.Name+" of container "+added.Container)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	if more := len(names) - maxForbidden; more > 0 {
+		names = append(names[:maxForbidden], fmt.Sprintf("%d more", more))
+	}
+	return fmt.Sprintf("%s: VirtualNode %s does not allow to add %s: if ECI grants your account that, add it to spec.allowedCapabilities",
+		n.Zone, n.virtualNode, strings.Join(names, ", "))
 }
 
 // soldOut tells why ECI has none of the pod's specifications; empty when it may have one. When the time of a stock-out is over one pod may try again,

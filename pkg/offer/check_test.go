@@ -56,6 +56,8 @@ func TestCheck(t *testing.T) {
 		return v1alpha1.StockOut{Spec: spec, Reason: reason, Source: v1alpha1.SourcePod, LastFailure: in(-30), Until: in(until)}
 	}
 	two := wrappers.MakePod("p").Request("cpu", "2").Request("memory", "4Gi")
+	forbids := "cn-beijing-j: VirtualNode cn-beijing-j does not allow to add "
+	grant := ": if ECI grants your account that, add it to spec.allowedCapabilities"
 	cases := map[string]struct {
 		edit func(*v1alpha1.VirtualNode)
 		pod  *wrappers.Pod
@@ -278,6 +280,39 @@ func TestCheck(t *testing.T) {
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("2.376")) },
 			held: offer.Held{Bills: bills(t, "2-4Gi", "ecs.zz9.small")},
 		},
+		"a capability that is allowed by default": {pod: wrappers.MakePod("p").Init("istio-init", "NET_ADMIN", "NET_RAW")},
+		"capabilities that are not allowed by default": {
+			pod:  wrappers.MakePod("p").Add("IPC_LOCK", "ipc_lock").Init("istio-init", "NET_ADMIN", "SYS_TIME"),
+			want: offer.Verdict{Why: forbids + "SYS_TIME of container istio-init, IPC_LOCK of container main" + grant, Forbidden: true},
+		},
+		"more capabilities than are named": {
+			pod: wrappers.MakePod("p").Add("BPF", "SYSLOG", "SYS_BOOT", "SYS_NICE", "SYS_TIME"),
+			want: offer.Verdict{
+				Why: forbids + "BPF of container main, SYSLOG of container main, SYS_BOOT of container main, 2 more" + grant, Forbidden: true,
+			},
+		},
+		"a list of capabilities that has others": {
+			edit: allow("IPC_LOCK"), pod: wrappers.MakePod("p").Init("istio-init", "NET_ADMIN"),
+			want: offer.Verdict{Why: forbids + "NET_ADMIN of container istio-init" + grant, Forbidden: true},
+		},
+		"a list of capabilities that has it": {edit: allow("IPC_LOCK"), pod: wrappers.MakePod("p").Add("CAP_ipc_lock")},
+		"an empty list of capabilities": {
+			edit: allow(), pod: wrappers.MakePod("p").Add("NET_RAW"),
+			want: offer.Verdict{Why: forbids + "NET_RAW of container main" + grant, Forbidden: true},
+		},
+		"an empty list of capabilities, and one that every container has": {edit: allow(), pod: wrappers.MakePod("p").Add("CHOWN", "NET_BIND_SERVICE")},
+		"a capability on a node that is full": {
+			held: offer.Held{Account: 100_000}, pod: wrappers.MakePod("p").Add("BPF"),
+			want: offer.Verdict{Why: forbids + "BPF of container main" + grant, Forbidden: true},
+		},
+		"a capability, and an edit of which the status does not speak yet": {
+			edit: func(vn *v1alpha1.VirtualNode) { vn.Generation = 7 }, pod: wrappers.MakePod("p").Add("BPF"),
+			want: offer.Verdict{Why: forbids + "BPF of container main" + grant, Forbidden: true},
+		},
+		"all capabilities": {
+			edit: allow("NET_ADMIN"), pod: wrappers.MakePod("p").Add("ALL"),
+			want: offer.Verdict{Why: `ECI cannot run containers with the added capability "ALL" (container main)`},
+		},
 		"a limit on money and a pod that asks for an instance type without a price": {
 			pod:  wrappers.MakePod("p").Annotation(ecispec.AnnotationUseSpecs, "ecs.zz9.small"),
 			edit: func(vn *v1alpha1.VirtualNode) { vn.Spec.MaxSpendPerHour = ptrTo(quantity.MustParse("100")) },
@@ -296,6 +331,11 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// allow sets the capabilities that containers may add.
+func allow(capabilities ...string) func(*v1alpha1.VirtualNode) {
+	return func(vn *v1alpha1.VirtualNode) { vn.Spec.AllowedCapabilities = append([]string{}, capabilities...) }
 }
 
 // bills are one pod that ECI bills for one of these.
@@ -459,6 +499,10 @@ func TestBetterThan(t *testing.T) {
 		"a dearer price":             {before: spend("1", "0.5"), after: spend("1", "1")},
 		"a price that is read again": {before: oldPrice, after: spend("1", "1"), want: true},
 		"a price that is too old":    {before: spend("1", "1"), after: oldPrice},
+		"a capability more":          {after: allow("NET_ADMIN", "NET_RAW", "BPF"), want: true},
+		"another capability":         {after: allow("BPF"), want: true},
+		"a capability less":          {after: allow("NET_ADMIN")},
+		"the default capabilities":   {before: allow("NET_RAW", "NET_ADMIN")},
 		"a higher limit":             {before: spend("1", "1"), after: spend("2", "1"), want: true},
 	}
 	for name, tc := range cases {

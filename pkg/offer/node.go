@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
@@ -49,6 +50,10 @@ type Node struct {
 	// VirtualNode's UnknownAccount.
 	Account string
 
+	// virtualNode is the name of the VirtualNode.
+	virtualNode string
+	// capabilities are those that containers may add, beside those that container runtimes grant.
+	capabilities sets.Set[string]
 	// deleted is true while the VirtualNode is being deleted, and unobserved until the status speaks of its spec and
 	// says whose account it is.
 	deleted, unobserved bool
@@ -97,6 +102,7 @@ func Describing(all []*v1alpha1.VirtualNode) map[string]*v1alpha1.VirtualNode {
 func New(vn *v1alpha1.VirtualNode) *Node {
 	n := &Node{
 		Name: vn.NodeName(), Zone: vn.Spec.Zone, Region: vn.Spec.Region, Account: vn.Account(), quotaMilliCPU: Unbounded,
+		virtualNode: vn.Name, capabilities: sets.New(vn.AllowedCapabilities()...),
 		deleted:    vn.DeletionTimestamp != nil,
 		unobserved: vn.Status.ObservedGeneration < vn.Generation || vn.Status.AccountID == "",
 		stockOuts:  map[string]stockOut{}, lowStock: map[string]bool{},
@@ -228,7 +234,8 @@ func (n *Node) Reopens(now time.Time) time.Time {
 
 // BetterThan tells whether a pod that was refused by the offer before may be taken by this one: something is more than it was, or known again.
 func (n *Node) BetterThan(before *Node, now time.Time) bool {
-	if before == nil || before.Account != n.Account || n.isOpen(now) && !before.isOpen(now) {
+	if before == nil || before.Account != n.Account || n.isOpen(now) && !before.isOpen(now) ||
+		!before.capabilities.IsSuperset(n.capabilities) {
 		return true
 	}
 	a, b := &n.capacity, &before.capacity

@@ -59,6 +59,12 @@ func TestFilterByOffer(t *testing.T) {
 			zones:    []*wrappers.Zone{zone(zoneJ, "100").Fresh(time.Now().Add(-time.Hour))},
 			wantCode: fwk.UnschedulableAndUnresolvable, wantReason: "cn-beijing-j: what ECI would accept has not been known for a while",
 		},
+		"a capability that the VirtualNode allows": {zones: []*wrappers.Zone{zone(zoneJ, "100")}, pod: billed("p").Init("istio-init", "NET_ADMIN")},
+		"a capability that another VirtualNode allows": {
+			zones: []*wrappers.Zone{zone(zoneJ, "100"), zone(zoneK, "100").Allow("IPC_LOCK")}, pod: billed("p").Add("IPC_LOCK"),
+			wantCode: fwk.UnschedulableAndUnresolvable, wantReason: "cn-beijing-j: VirtualNode cn-beijing-j does not allow to add IPC_LOCK of container main: " +
+				"if ECI grants your account that, add it to spec.allowedCapabilities",
+		},
 		"what ECI cannot run": {
 			zones: []*wrappers.Zone{zone(zoneJ, "100")}, pod: billed("p").HostPort(80),
 			wantCode: fwk.UnschedulableAndUnresolvable, wantReason: "ECI cannot run pods with hostPort 80 (container main)",
@@ -219,6 +225,20 @@ func TestWaiters(t *testing.T) {
 		w := newWorld(t, zone(zoneJ, "1"))
 		refuse(w, billed("p").HostPort(80))
 		w.say(zone(zoneJ, "100"))
+		w.expect()
+	})
+	t.Run("are woken when the VirtualNode allows their capability", func(t *testing.T) {
+		w := newWorld(t, zone(zoneJ, "1"))
+		refuse(w, billed("p").Add("IPC_LOCK"))
+		w.say(zone(zoneJ, "1").Allow("NET_ADMIN"))
+		w.expect()
+		w.say(zone(zoneJ, "1").Allow("NET_ADMIN", "IPC_LOCK"))
+		w.expect("p")
+	})
+	t.Run("are not woken by a list of capabilities when they add all", func(t *testing.T) {
+		w := newWorld(t, zone(zoneJ, "1"))
+		refuse(w, billed("p").Add("ALL"))
+		w.say(zone(zoneJ, "1").Allow("IPC_LOCK"))
 		w.expect()
 	})
 	t.Run("are woken when their annotations change", func(t *testing.T) {

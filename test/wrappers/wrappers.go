@@ -226,6 +226,21 @@ func (p *Pod) HostPort(port int32) *Pod {
 	return p
 }
 
+// Add makes the container of the pod add capabilities.
+func (p *Pod) Add(capabilities ...corev1.Capability) *Pod {
+	p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: capabilities}}
+	return p
+}
+
+// Init adds an init container that drops all capabilities and adds these.
+func (p *Pod) Init(name string, capabilities ...corev1.Capability) *Pod {
+	p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{
+		Name: name, Image: "nginx",
+		SecurityContext: &corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: capabilities, Drop: []corev1.Capability{"ALL"}}},
+	})
+	return p
+}
+
 // Scheduler sets the scheduler.
 func (p *Pod) Scheduler(name string) *Pod { p.Spec.SchedulerName = name; return p }
 

@@ -54,6 +54,12 @@ func (z *Zone) Limit(name corev1.ResourceName, amount string) *Zone {
 // VSwitch adds a vSwitch.
 func (z *Zone) VSwitch(id string) *Zone { z.Spec.VSwitches = append(z.Spec.VSwitches, id); return z }
 
+// Allow sets the capabilities that containers may add; none without arguments.
+func (z *Zone) Allow(capabilities ...string) *Zone {
+	z.Spec.AllowedCapabilities = append([]string{}, capabilities...)
+	return z
+}
+
 // MaxSpend sets the limit on spending.
 func (z *Zone) MaxSpend(perHour string) *Zone {
 	limit := quantity.MustParse(perHour)

@@ -98,6 +98,19 @@ type VirtualNodeSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(v, v.matches('^vsw-[a-z0-9-]+$'))",message="vSwitches must be IDs of vSwitches, such as vsw-bp1xpiowfm5vo8o3c"
 	VSwitches []string `json:"vSwitches,omitempty"`
 
+	// allowedCapabilities are the Linux capabilities that containers of pods on the node may add, beside those that
+	// container runtimes grant to every container, such as CHOWN. A pod with a container that adds another one is not
+	// placed on the node. List what ECI grants to the account; it does not say so itself. The list replaces the
+	// default, which is what ECI documents: NET_ADMIN, and NET_RAW after a ticket. An empty list allows none.
+	// +optional
+	// +default=["NET_ADMIN","NET_RAW"]
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.matches('^[A-Z][A-Z0-9_]*$') && !c.startsWith('CAP_'))",message="allowedCapabilities must be names of Linux capabilities in upper case and without CAP_, such as NET_ADMIN"
+	// +kubebuilder:validation:XValidation:rule="!('ALL' in self)",message="allowedCapabilities cannot have ALL, which ECI refuses: name each capability, such as NET_ADMIN"
+	AllowedCapabilities []string `json:"allowedCapabilities,omitzero"`
+
 	// maxSpendPerHour is the most that the pods on the node may cost in an hour, in the account's currency, by ECI's list of prices without images,
 	// traffic and disks, such as "12.50". While prices are not known no new pods are placed on the node.
 	// +optional
@@ -303,6 +316,15 @@ func (v *VirtualNode) NodeName() string {
 
 // IsManaged tells whether Spillway writes the Node.
 func (v *VirtualNode) IsManaged() bool { return v.Spec.Ownership != OwnershipExternal }
+
+// AllowedCapabilities are the capabilities that containers may add on the node, beside those that container runtimes
+// grant. Where the API server does not know the field, because the CRD is older, they are its default.
+func (v *VirtualNode) AllowedCapabilities() []string {
+	if v.Spec.AllowedCapabilities == nil {
+		return []string{"NET_ADMIN", "NET_RAW"}
+	}
+	return v.Spec.AllowedCapabilities
+}
 
 // CredentialsKey names the region and the credentials with which ECI is asked: the VirtualNodes of one key have one
 // reading. A role that does not work must show on its own VirtualNode, whatever other roles the account has.

@@ -187,6 +187,11 @@ func (in *VirtualNodeSpec) DeepCopyInto(out *VirtualNodeSpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.AllowedCapabilities != nil {
+		in, out := &in.AllowedCapabilities, &out.AllowedCapabilities
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.MaxSpendPerHour != nil {
 		in, out := &in.MaxSpendPerHour, &out.MaxSpendPerHour
 		*out = new(quantity.Quantity)
