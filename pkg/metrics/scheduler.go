@@ -83,7 +83,7 @@ var (
 				"full", "barred", "no_nodes", "no_room", "node_not_ready", "nodes_closed", "filters", "eci_sold_out", "eci_full", "eci_unknown",
 			}},
 		},
-		Help: "Pods that were placed in a unit after the first, by that unit and by why the unit before it did not take the pod: full, a cap; barred, it can never run there; " +
+		Help: "Pods that were placed in a unit after the first, by that unit and by why the unit before it did not take the pod: full, a cap; barred, it can never run there, or no VirtualNode there allows its capabilities; " +
 			"no_nodes in the unit; no_room on its nodes; node_not_ready; nodes_closed by cordon, taint or label, or a VirtualNode that is being deleted; " +
 			"filters of other plugins; eci_sold_out, eci_full, a quota or limit, or eci_unknown, the capacity is not known.",
 		Watch: "Growth to eci is money: no_room asks for more nodes, full for a higher cap. eci_unknown: see the conditions of the VirtualNode.",

@@ -87,6 +87,11 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 			if room == RoomClosed {
 				why, passed = view.Closed(i)
 			}
+			if passed == PassedBarred {
+				d.Outcome = Failed
+				d.add(i, passed, why)
+				continue
+			}
 			if room == RoomLeaving {
 				d.Outcome, d.Unit, d.leaving = Waiting, i, true
 				d.add(i, passed, why)

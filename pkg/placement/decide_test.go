@@ -21,6 +21,7 @@ type fixedView struct {
 	terminating []int64
 	barred      []string
 	closed      []string
+	closedBy    []Passed
 	preempt     []bool
 	nominated   []bool
 	// clocks are the clocks that run; asking to start one sets it to begin.
@@ -41,7 +42,12 @@ func (v *fixedView) Barred(unit int) string     { return at(v.barred, unit) }
 func (v *fixedView) Preempt(unit int) bool      { return at(v.preempt, unit) }
 func (v *fixedView) Nominated(unit int) bool    { return at(v.nominated, unit) }
 
-func (v *fixedView) Closed(unit int) (string, Passed) { return at(v.closed, unit), PassedSoldOut }
+func (v *fixedView) Closed(unit int) (string, Passed) {
+	if by := at(v.closedBy, unit); by != "" {
+		return at(v.closed, unit), by
+	}
+	return at(v.closed, unit), PassedSoldOut
+}
 
 func (v *fixedView) Room(unit int) Room {
 	v.asked = append(v.asked, unit)
@@ -281,6 +287,12 @@ func TestBarredIsNeverWaitedFor(t *testing.T) {
 			view := &fixedView{barred: []string{"ECI cannot run pods with hostNetwork"}, terminating: []int64{1}, preempt: []bool{true}, nominated: []bool{true}}
 			if d := policy.Decide(nil, view, begin); d.Outcome != Placed || d.Unit != 1 {
 				t.Errorf("outcome %v in unit %d, want %v in unit 1: %s", d.Outcome, d.Unit, Placed, d.Message())
+			}
+			// None of its virtual nodes may take the pod, whatever happens on them.
+			view.barred, view.room, view.closed, view.closedBy = nil, []Room{RoomClosed}, []string{"no such capability"}, []Passed{PassedBarred}
+			d := policy.Decide(nil, view, begin)
+			if d.Outcome != Placed || d.Unit != 1 || d.Passed() != PassedBarred || d.Message() != "unit 0 (eci): no such capability" {
+				t.Errorf("outcome %v in unit %d, passed %s, want %v in unit 1: %s", d.Outcome, d.Unit, d.Passed(), Placed, d.Message())
 			}
 		})
 	}

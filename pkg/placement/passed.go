@@ -6,7 +6,8 @@ type Passed string
 const (
 	// PassedFull means that a cap of the unit keeps the pod out.
 	PassedFull Passed = "full"
-	// PassedBarred means that the pod can never be placed in the unit.
+	// PassedBarred means that the pod cannot be placed in the unit, whatever happens there: never, or not before
+	// somebody edits a VirtualNode. It is not waited for, and nothing is preempted for it.
 	PassedBarred Passed = "barred"
 	// PassedNoNodes means that no node of the cluster is in the unit.
 	PassedNoNodes Passed = "no_nodes"

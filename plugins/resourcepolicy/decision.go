@@ -188,6 +188,8 @@ func newClosure(refusals []offer.Verdict) closure {
 		c.passed = placement.PassedSoldOut
 	case !slices.ContainsFunc(refusals, func(v offer.Verdict) bool { return !v.Deleted }):
 		c.passed = placement.PassedNodesClosed
+	case !slices.ContainsFunc(refusals, func(v offer.Verdict) bool { return !v.Deleted && !v.Forbidden }):
+		c.passed = placement.PassedBarred
 	}
 	return c
 }

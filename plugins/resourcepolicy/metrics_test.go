@@ -305,12 +305,21 @@ func TestASchedulerWithoutCyclesHasNoHeldPods(t *testing.T) {
 func TestWhyVirtualNodesAreClosed(t *testing.T) {
 	full, soldOut, unknown := offer.Verdict{Why: "full", Full: true}, offer.Verdict{Why: "sold out", SoldOut: true}, offer.Verdict{Why: "stale"}
 	deleted := offer.Verdict{Why: "deleted", Deleted: true}
-	for want, refusals := range map[placement.Passed][]offer.Verdict{
-		placement.PassedECIFull: {soldOut, full}, placement.PassedSoldOut: {unknown, soldOut}, placement.PassedECIUnknown: {deleted, unknown},
-		placement.PassedNodesClosed: {deleted, deleted},
+	forbidden := offer.Verdict{Why: "forbidden", Forbidden: true}
+	for name, tc := range map[string]struct {
+		refusals []offer.Verdict
+		want     placement.Passed
+	}{
+		"full":                       {[]offer.Verdict{soldOut, full, forbidden}, placement.PassedECIFull},
+		"sold out":                   {[]offer.Verdict{unknown, soldOut, forbidden}, placement.PassedSoldOut},
+		"unknown":                    {[]offer.Verdict{deleted, unknown}, placement.PassedECIUnknown},
+		"unknown, or not allowed":    {[]offer.Verdict{forbidden, unknown}, placement.PassedECIUnknown},
+		"deleted":                    {[]offer.Verdict{deleted, deleted}, placement.PassedNodesClosed},
+		"not allowed":                {[]offer.Verdict{forbidden, forbidden}, placement.PassedBarred},
+		"not allowed where it stays": {[]offer.Verdict{deleted, forbidden}, placement.PassedBarred},
 	} {
-		if got := newClosure(refusals).passed; got != want {
-			t.Errorf("%v: %q, want %q", refusals, got, want)
+		if got := newClosure(tc.refusals).passed; got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
 }
