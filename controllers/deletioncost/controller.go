@@ -84,7 +84,7 @@ func New(c client.Client, options Options) *Controller {
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
-		For(&corev1.Pod{}, builder.WithPredicates(costChanges)).
+		Watches(&corev1.Pod{}, podEvents(), builder.WithPredicates(costChanges)).
 		Watches(&v1alpha1.ResourcePolicy{}, handler.EnqueueRequestsFromMapFunc(c.podsOfNamespace), builder.WithPredicates(governing.Edited, governing.Later)).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(c.podsOfNode), builder.WithPredicates(nodeMoves)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).

@@ -17,7 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/controllers/governing"
@@ -86,66 +88,66 @@ func TestReconcile(t *testing.T) {
 			policies: []*wrappers.Policy{twoUnits()}, pod: on("month").Scheduler("default-scheduler"), want: map[string]string{cost: "0", wrote: "0"},
 		},
 		"in the second unit it counts only with the labels, which it has": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "spill"), want: map[string]string{cost: "-100000000", wrote: "-100000000"},
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "spill"), want: map[string]string{cost: "-1000000", wrote: "-1000000"},
 		},
 		"a node without labels is a node": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("bare").Label("role", "spill"), want: map[string]string{cost: "-100000000", wrote: "-100000000"},
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("bare").Label("role", "spill"), want: map[string]string{cost: "-1000000", wrote: "-1000000"},
 		},
 		"placed by the scheduler, the labels arrived": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "spill").Recorded("p", "rest").Annotation(cost, "-100000000"),
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "spill").Recorded("p", "rest").Annotation(cost, "-1000000"),
 		},
 		"placed by the scheduler, the labels did not arrive": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "-100000000"),
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "-1000000"),
 			want: map[string]string{noted: "role"}, wantLabels: map[string]string{"role": "spill"},
 		},
 		"labels and cost are one patch": {
 			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "0"),
-			want: map[string]string{cost: "-100000000", wrote: "-100000000", noted: "role"}, wantLabels: map[string]string{"role": "spill"},
+			want: map[string]string{cost: "-1000000", wrote: "-1000000", noted: "role"}, wantLabels: map[string]string{"role": "spill"},
 		},
 		"a label that the placement was to replace": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "x").Recorded("p", "rest").Annotation(cost, "-100000000").Annotation(noted, "role=x"),
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "x").Recorded("p", "rest").Annotation(cost, "-1000000").Annotation(noted, "role=x"),
 			want: map[string]string{noted: "role"}, wantLabels: map[string]string{"role": "spill"},
 		},
 		"a label that an operator owns": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "master").Recorded("p", "rest").Annotation(cost, "-100000000"),
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Label("role", "master").Recorded("p", "rest").Annotation(cost, "-1000000"),
 		},
 		"a label that an operator has changed in between": {
 			policies: []*wrappers.Policy{twoUnits()},
-			pod:      on("rest").Label("role", "master").Recorded("p", "rest").Annotation(cost, "-100000000").Annotation(noted, "role=x"),
+			pod:      on("rest").Label("role", "master").Recorded("p", "rest").Annotation(cost, "-1000000").Annotation(noted, "role=x"),
 		},
 		"a label that was written and removed": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "-100000000").Annotation(noted, "role"),
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "-1000000").Annotation(noted, "role"),
 		},
 		"labels are not for pods of another policy's record": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("earlier", "rest").Annotation(cost, "-100000000"),
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("rest").Recorded("earlier", "rest").Annotation(cost, "-1000000"),
 		},
 		"labels that would give the pod to another policy": {
-			policies: []*wrappers.Policy{twoUnits(), gold}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "-100000000"),
+			policies: []*wrappers.Policy{twoUnits(), gold}, pod: on("rest").Recorded("p", "rest").Annotation(cost, "-1000000"),
 		},
 		"labels that would take the pod from its owner": {
 			policies: []*wrappers.Policy{twoUnits()},
-			pod:      on("rest").Label("role", "main").OwnedBy("apps/v1", "ReplicaSet", "by-role").Recorded("p", "rest").Annotation(cost, "-100000000"),
+			pod:      on("rest").Label("role", "main").OwnedBy("apps/v1", "ReplicaSet", "by-role").Recorded("p", "rest").Annotation(cost, "-1000000"),
 		},
 		"the recorded unit is no more: the node decides": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("month").Recorded("p", "eci").Annotation(cost, "-200000000"), want: map[string]string{cost: "0", wrote: "0"},
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("month").Recorded("p", "eci").Annotation(cost, "-2000000"), want: map[string]string{cost: "0", wrote: "0"},
 		},
 		"no unit has the node: the user's cost is back": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("virtual").Recorded("p", "eci").Annotation(cost, "-199999993").Annotation(user, "7"),
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("virtual").Recorded("p", "eci").Annotation(cost, "-1999993").Annotation(user, "7"),
 			want: map[string]string{cost: "7", user: gone, wrote: ""},
 		},
-		"the policy is gone": {pod: on("rest").Annotation(cost, "-100000000").Annotation(wrote, "-100000000"), want: map[string]string{cost: gone, wrote: gone}},
+		"the policy is gone": {pod: on("rest").Annotation(cost, "-1000000").Annotation(wrote, "-1000000"), want: map[string]string{cost: gone, wrote: gone}},
 		"a policy that is refused says nothing": {
-			policies: []*wrappers.Policy{refused}, pod: on("rest").Annotation(cost, "-300000000").Annotation(wrote, "-300000000"),
+			policies: []*wrappers.Policy{refused}, pod: on("rest").Annotation(cost, "-3000000").Annotation(wrote, "-3000000"),
 		},
 		"the node is not known": {
-			policies: []*wrappers.Policy{twoUnits()}, pod: on("unknown").Annotation(cost, "-99999993").Annotation(user, "7").Annotation(wrote, "-99999993"),
+			policies: []*wrappers.Policy{twoUnits()}, pod: on("unknown").Annotation(cost, "-999993").Annotation(user, "7").Annotation(wrote, "-999993"),
 		},
-		"the node is not known, the unit is": {policies: []*wrappers.Policy{twoUnits()}, pod: on("unknown").Label("role", "spill").Recorded("p", "rest").Annotation(cost, "0"), want: map[string]string{cost: "-100000000", wrote: "-100000000"}},
+		"the node is not known, the unit is": {policies: []*wrappers.Policy{twoUnits()}, pod: on("unknown").Label("role", "spill").Recorded("p", "rest").Annotation(cost, "0"), want: map[string]string{cost: "-1000000", wrote: "-1000000"}},
 		"not bound":                          {policies: []*wrappers.Policy{twoUnits()}, pod: on("")},
 		"ended":                              {policies: []*wrappers.Policy{twoUnits()}, pod: on("month").Phase(corev1.PodSucceeded)},
 		"failed":                             {policies: []*wrappers.Policy{twoUnits()}, pod: on("month").Phase(corev1.PodFailed)},
 		"terminating":                        {policies: []*wrappers.Policy{twoUnits()}, pod: withFinalizer(on("month").Terminating())},
-		"no policy, never one":               {pod: on("month").Annotation(cost, "-100000000")},
+		"no policy, never one":               {pod: on("month").Annotation(cost, "-1000000")},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -243,6 +245,33 @@ func TestEvents(t *testing.T) {
 	}
 	if nodeMoves.Create(event.CreateEvent{Object: node, IsInInitialList: true}) || !nodeMoves.Create(event.CreateEvent{Object: node}) {
 		t.Error("a node of the start is let through, or one that comes later is not")
+	}
+}
+
+// TestPodEvents_UpgradeOrder holds that a ReplicaSet scales in the last unit first while the costs of Spillway 0.2 are rewritten: those of earlier units are
+// rewritten first, and pods that change meanwhile do not wait for them.
+func TestPodEvents_UpgradeOrder(t *testing.T) {
+	queue := priorityqueue.New[reconcile.Request]("test")
+	defer queue.ShutDown()
+	events := podEvents()
+	begin := []*wrappers.Pod{
+		wrappers.MakePod("third").Annotation(cost, "-200000000"), wrappers.MakePod("second").Annotation(cost, "-99999993"),
+		wrappers.MakePod("first").Annotation(cost, "0"), wrappers.MakePod("last").Annotation(cost, "-1500000000"),
+	}
+	for _, pod := range begin {
+		events.Create(t.Context(), event.CreateEvent{Object: pod.Obj(), IsInInitialList: true}, queue)
+	}
+	created := wrappers.MakePod("created").Annotation(cost, "-300000000")
+	events.Create(t.Context(), event.CreateEvent{Object: created.Obj()}, queue)
+	edited := wrappers.MakePod("edited").Annotation(cost, "-300000000").Version("1")
+	events.Update(t.Context(), event.UpdateEvent{ObjectOld: edited.Obj(), ObjectNew: wrappers.MakePod("edited").Version("2").Obj()}, queue)
+	var got []string
+	for range len(begin) + 2 {
+		request, _ := queue.Get()
+		got = append(got, request.Name)
+	}
+	if diff := cmp.Diff([]string{"created", "edited", "first", "second", "third", "last"}, got); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
 	}
 }
 

@@ -31,81 +31,114 @@ func TestChanges(t *testing.T) {
 		want    map[string]string
 	}{
 		"before the policy, without a cost": {
-			unit: 1, want: map[string]string{cost: "-100000000", wrote: "-100000000"},
+			unit: 1, want: map[string]string{cost: "-1000000", wrote: "-1000000"},
 		},
 		"before the policy, with a cost of the user's": {
-			current: map[string]string{cost: "7"}, unit: 1, want: map[string]string{cost: "-99999993", user: "7", wrote: "-99999993"},
+			current: map[string]string{cost: "7"}, unit: 1, want: map[string]string{cost: "-999993", user: "7", wrote: "-999993"},
 		},
 		"by another scheduler, in the first unit, with the cost that is right by chance": {
 			current: map[string]string{cost: "7"}, unit: 0, want: map[string]string{user: "7", wrote: "7"},
 		},
 		"a cost outside the band is kept, and works inside": {
-			current: map[string]string{cost: "-2000000000"}, unit: 1, want: map[string]string{cost: "-149999999", user: "-2000000000", wrote: "-149999999"},
+			current: map[string]string{cost: "-2000000000"}, unit: 1, want: map[string]string{cost: "-1499999", user: "-2000000000", wrote: "-1499999"},
 		},
 		"a user's cost that looks like one of ours, without a record": {
-			current: map[string]string{cost: "-100000000"}, unit: 2,
-			want: map[string]string{cost: "-249999999", user: "-100000000", wrote: "-249999999"},
+			current: map[string]string{cost: "-1000000"}, unit: 2,
+			want: map[string]string{cost: "-2499999", user: "-1000000", wrote: "-2499999"},
 		},
 		"an invalid cost counts as none and is kept": {
-			current: map[string]string{cost: "dear"}, unit: 1, want: map[string]string{cost: "-100000000", user: "dear", wrote: "-100000000"},
+			current: map[string]string{cost: "dear"}, unit: 1, want: map[string]string{cost: "-1000000", user: "dear", wrote: "-1000000"},
 		},
-		"placed by the scheduler":                  {current: map[string]string{record: recorded, cost: "-100000000"}, unit: 1},
-		"placed by the scheduler with a cost":      {current: map[string]string{record: recorded, cost: "-99999993", user: "7"}, unit: 1},
+		"placed by the scheduler":                  {current: map[string]string{record: recorded, cost: "-1000000"}, unit: 1},
+		"placed by the scheduler with a cost":      {current: map[string]string{record: recorded, cost: "-999993", user: "7"}, unit: 1},
 		"placed by the scheduler in the first one": {current: map[string]string{record: recorded, cost: "0"}, unit: 0},
 		"placed, then the units were reordered": {
-			current: map[string]string{record: recorded, cost: "-99999993", user: "7"}, unit: 3,
-			want: map[string]string{cost: "-299999993", wrote: "-299999993"},
+			current: map[string]string{record: recorded, cost: "-999993", user: "7"}, unit: 3,
+			want: map[string]string{cost: "-2999993", wrote: "-2999993"},
 		},
 		"placed, then the user gave it a cost": {
-			current: map[string]string{record: recorded, cost: "5"}, unit: 1, want: map[string]string{cost: "-99999995", user: "5", wrote: "-99999995"},
+			current: map[string]string{record: recorded, cost: "5"}, unit: 1, want: map[string]string{cost: "-999995", user: "5", wrote: "-999995"},
 		},
 		"placed in the first unit, then the user gave it a cost, which is right as it is": {
 			current: map[string]string{record: recorded, cost: "5"}, unit: 0, want: map[string]string{user: "5", wrote: "5"},
 		},
 		"placed with a cost, then the user gave it another one": {
 			current: map[string]string{record: recorded, cost: "5", user: "7"}, unit: 1,
-			want: map[string]string{cost: "-99999995", user: "5", wrote: "-99999995"},
+			want: map[string]string{cost: "-999995", user: "5", wrote: "-999995"},
 		},
 		"placed, then the user removed the cost": {
-			current: map[string]string{record: recorded, user: "7"}, unit: 1, want: map[string]string{cost: "-100000000", user: gone, wrote: "-100000000"},
+			current: map[string]string{record: recorded, user: "7"}, unit: 1, want: map[string]string{cost: "-1000000", user: gone, wrote: "-1000000"},
 		},
-		"written before and right": {current: map[string]string{cost: "-99999993", user: "7", wrote: "-99999993"}, unit: 1},
+		"written before and right": {current: map[string]string{cost: "-999993", user: "7", wrote: "-999993"}, unit: 1},
 		"written before, then the units were reordered": {
-			current: map[string]string{cost: "-99999993", user: "7", wrote: "-99999993"}, unit: 0, want: map[string]string{cost: "7", wrote: "7"},
+			current: map[string]string{cost: "-999993", user: "7", wrote: "-999993"}, unit: 0, want: map[string]string{cost: "7", wrote: "7"},
 		},
 		"written before, then the user gave it a cost": {
-			current: map[string]string{cost: "9", user: "7", wrote: "-99999993"}, unit: 1,
-			want: map[string]string{cost: "-99999991", user: "9", wrote: "-99999991"},
+			current: map[string]string{cost: "9", user: "7", wrote: "-999993"}, unit: 1,
+			want: map[string]string{cost: "-999991", user: "9", wrote: "-999991"},
 		},
 		"written before, then the user gave it the cost of another unit": {
-			current: map[string]string{record: recorded, cost: "-200000000", wrote: "-100000000"}, unit: 1,
-			want: map[string]string{cost: "-149999999", user: "-200000000", wrote: "-149999999"},
+			current: map[string]string{record: recorded, cost: "-2000000", wrote: "-1000000"}, unit: 1,
+			want: map[string]string{cost: "-1499999", user: "-2000000", wrote: "-1499999"},
 		},
 		"written before, then the user removed the cost": {
-			current: map[string]string{user: "7", wrote: "-99999993"}, unit: 1, want: map[string]string{cost: "-100000000", user: gone, wrote: "-100000000"},
+			current: map[string]string{user: "7", wrote: "-999993"}, unit: 1, want: map[string]string{cost: "-1000000", user: gone, wrote: "-1000000"},
 		},
 		"taken back, then governed again": {
-			current: map[string]string{record: recorded, cost: "0", wrote: ""}, unit: 1, want: map[string]string{cost: "-100000000", user: "0", wrote: "-100000000"},
+			current: map[string]string{record: recorded, cost: "0", wrote: ""}, unit: 1, want: map[string]string{cost: "-1000000", user: "0", wrote: "-1000000"},
+		},
+
+		"written by Spillway 0.2": {
+			current: map[string]string{record: recorded, cost: "-200000000", wrote: "-200000000"}, unit: 2,
+			want: map[string]string{cost: "-2000000", wrote: "-2000000"},
+		},
+		"written by Spillway 0.2, with a cost of the user's": {
+			current: map[string]string{record: recorded, cost: "-149999999", user: "-50000000", wrote: "-149999999"}, unit: 1,
+			want: map[string]string{cost: "-1499999", wrote: "-1499999"},
+		},
+		"placed by Spillway 0.2, without a note": {
+			current: map[string]string{record: recorded, cost: "-200000000"}, unit: 2,
+			want: map[string]string{cost: "-2000000", wrote: "-2000000"},
+		},
+		"placed by Spillway 0.2, without a note, with a cost of the user's": {
+			current: map[string]string{record: recorded, cost: "-50000001", user: "2147483647"}, unit: 1,
+			want: map[string]string{cost: "-500001", wrote: "-500001"},
+		},
+		"placed by Spillway 0.2, then the user gave it a cost": {
+			current: map[string]string{record: recorded, cost: "-99999992", user: "7"}, unit: 1,
+			want: map[string]string{cost: "-1499999", user: "-99999992", wrote: "-1499999"},
+		},
+		"the user gave it a cost of Spillway 0.2": {
+			current: map[string]string{record: recorded, cost: "-100000000", wrote: "-1000000"}, unit: 1,
+			want: map[string]string{cost: "-1499999", user: "-100000000", wrote: "-1499999"},
+		},
+		"the user gave it a cost of Spillway 0.2 on the template": {
+			current: map[string]string{cost: "-100000000"}, unit: 1,
+			want: map[string]string{cost: "-1499999", user: "-100000000", wrote: "-1499999"},
+		},
+		"no unit any more, written by Spillway 0.2": {
+			current: map[string]string{record: recorded, cost: "-99999993", user: "7"}, unit: noUnit,
+			want: map[string]string{cost: "7", user: gone, wrote: ""},
 		},
 
 		"never governed":                         {current: map[string]string{"a": "b"}, unit: noUnit},
 		"never governed, with a cost":            {current: map[string]string{cost: "7"}, unit: noUnit},
-		"never governed, with one like ours":     {current: map[string]string{cost: "-100000000"}, unit: noUnit},
+		"never governed, with one like ours":     {current: map[string]string{cost: "-1000000"}, unit: noUnit},
 		"never governed, with an invalid cost":   {current: map[string]string{cost: "dear"}, unit: noUnit},
-		"no unit any more, written by us":        {current: map[string]string{cost: "-100000000", wrote: "-100000000"}, unit: noUnit, want: map[string]string{cost: gone, wrote: gone}},
-		"no unit any more, with a user's cost":   {current: map[string]string{cost: "-99999993", user: "7", wrote: "-99999993"}, unit: noUnit, want: map[string]string{cost: "7", user: gone, wrote: gone}},
-		"no unit any more, and the user edited":  {current: map[string]string{cost: "9", user: "7", wrote: "-99999993"}, unit: noUnit, want: map[string]string{user: gone, wrote: gone}},
-		"no unit any more, and the user removed": {current: map[string]string{user: "7", wrote: "-99999993"}, unit: noUnit, want: map[string]string{user: gone, wrote: gone}},
+		"no unit any more, written by us":        {current: map[string]string{cost: "-1000000", wrote: "-1000000"}, unit: noUnit, want: map[string]string{cost: gone, wrote: gone}},
+		"no unit any more, with a user's cost":   {current: map[string]string{cost: "-999993", user: "7", wrote: "-999993"}, unit: noUnit, want: map[string]string{cost: "7", user: gone, wrote: gone}},
+		"no unit any more, and the user edited":  {current: map[string]string{cost: "9", user: "7", wrote: "-999993"}, unit: noUnit, want: map[string]string{user: gone, wrote: gone}},
+		"no unit any more, and the user removed": {current: map[string]string{user: "7", wrote: "-999993"}, unit: noUnit, want: map[string]string{user: gone, wrote: gone}},
 		"no unit any more, an invalid cost":      {current: map[string]string{cost: "0", user: "dear", wrote: "0"}, unit: noUnit, want: map[string]string{cost: gone, user: gone, wrote: gone}},
 		"no unit any more, placed by the scheduler": {
-			current: map[string]string{record: recorded, cost: "-100000000"}, unit: noUnit, want: map[string]string{cost: gone, wrote: ""},
+			current: map[string]string{record: recorded, cost: "-1000000"}, unit: noUnit, want: map[string]string{cost: gone, wrote: ""},
 		},
 		"no unit any more, placed by the scheduler with a cost": {
-			current: map[string]string{record: recorded, cost: "-99999993", user: "7"}, unit: noUnit, want: map[string]string{cost: "7", user: gone, wrote: ""},
+			current: map[string]string{record: recorded, cost: "-999993", user: "7"}, unit: noUnit, want: map[string]string{cost: "7", user: gone, wrote: ""},
 		},
 		"taken back":                              {current: map[string]string{record: recorded, cost: "7", wrote: ""}, unit: noUnit},
 		"taken back, nothing left":                {current: map[string]string{record: recorded, wrote: ""}, unit: noUnit},
-		"taken back, then the user gave it ours":  {current: map[string]string{record: recorded, cost: "-100000000", wrote: ""}, unit: noUnit},
+		"taken back, then the user gave it ours":  {current: map[string]string{record: recorded, cost: "-1000000", wrote: ""}, unit: noUnit},
 		"placed, and the user's own since then":   {current: map[string]string{record: recorded, cost: "9"}, unit: noUnit},
 		"placed, and the user has removed it all": {current: map[string]string{record: recorded}, unit: noUnit},
 	}
@@ -159,7 +192,7 @@ func TestTheUsersCostIsNeverLost(t *testing.T) {
 	for seed := range uint64(300) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
-			said := []string{"", "0", "7", "-7", "-100000000", "-200000000", "2147483647", "-49999999"}
+			said := []string{"", "0", "7", "-7", "-1000000", "-2000000", "2147483647", "-499999", "-100000000"}
 			own, unit := said[random.IntN(len(said))], random.IntN(16)
 			pod := map[string]string{}
 			if own != "" {

@@ -5,14 +5,18 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/spillway-k8s/spillway/controllers/governing"
 	"github.com/spillway-k8s/spillway/controllers/podindex"
+	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
 var (
@@ -41,6 +45,26 @@ func isBound(obj client.Object) bool {
 func edits(e event.UpdateEvent) bool {
 	return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels()) ||
 		!maps.Equal(e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations())
+}
+
+// podEvents queues a pod itself. Pods that are there when the controller starts are queued after those that change, as
+// handler.EnqueueRequestForObject does, and in the order of their units in Spillway 0.2: its costs are lower than every
+// present one of a later unit, so that a ReplicaSet would scale in an earlier unit first while its pods are rewritten in
+// any other order.
+func podEvents() handler.EventHandler {
+	usual := &handler.EnqueueRequestForObject{}
+	return handler.Funcs{UpdateFunc: usual.Update, CreateFunc: func(
+		ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+	) {
+		byPriority, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request])
+		if !ok || !e.IsInInitialList {
+			usual.Create(ctx, e, queue)
+			return
+		}
+		priority := handler.LowPriority - placement.FormerUnit(e.Object.GetAnnotations())
+		request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.Object)}
+		byPriority.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request)
+	}}
 }
 
 // podsOfNamespace returns a request for every pod in the namespace of a policy that has a cost to keep.

@@ -12,7 +12,7 @@ import (
 func TestLabels_OfAnOperator(t *testing.T) {
 	for name, arrived := range map[string]bool{"the Binding's labels arrive": true, "they do not": false} {
 		t.Run(name, func(t *testing.T) {
-			pod := wrappers.MakePod("a").Node("rest").Label("app", "web").Recorded("p", "rest").Annotation(cost, "-100000000")
+			pod := wrappers.MakePod("a").Node("rest").Label("app", "web").Recorded("p", "rest").Annotation(cost, "-1000000")
 			if arrived {
 				pod.Label("role", "spill")
 			}

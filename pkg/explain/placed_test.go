@@ -45,12 +45,12 @@ ResourcePolicy web now (app=web):
   1 eci                         1      pods 1    -
 `},
 		"on ECI because the unit before is full": {
-			pod: pod().Node("virtual-kubelet-cn-beijing-j").Recorded("web", "eci").Annotation(corev1.PodDeletionCost, "-99999993").
+			pod: pod().Node("virtual-kubelet-cn-beijing-j").Recorded("web", "eci").Annotation(corev1.PodDeletionCost, "-999993").
 				Annotation(v1alpha1.AnnotationUserDeletionCost, "7").Obj(),
 			cluster: on(with(cluster(web()), zone(), wrappers.MakeZone("cn-beijing-k")), virtual()),
 			want: `Pod default/web-1 is on node virtual-kubelet-cn-beijing-j, in unit 1 (eci) of ResourcePolicy web.
 Unit 0 (ecs, paidtype=subscription) is full.
-When its ReplicaSet scales in, pods of later units go first, and those of earlier units last (controller.kubernetes.io/pod-deletion-cost -99999993, your own 7 among the pods of its unit).
+When its ReplicaSet scales in, pods of later units go first, and those of earlier units last (controller.kubernetes.io/pod-deletion-cost -999993, your own 7 among the pods of its unit).
 
 ResourcePolicy web now (app=web):
   UNIT                          NODES  USED      STATE

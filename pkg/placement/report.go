@@ -1,13 +1,6 @@
 package placement
 
-import (
-	"strconv"
-
-	corev1 "k8s.io/api/core/v1"
-)
-
-// maxUnits is the CRD's limit on the units of a policy.
-const maxUnits = 16
+import corev1 "k8s.io/api/core/v1"
 
 // In returns the policies of a namespace in the order of R1. The slice is shared and must not be changed.
 func (p *Policies) In(namespace string) []*Policy {
@@ -26,13 +19,3 @@ func (p *Policy) Grouped() bool { return len(p.groupKeys) > 0 }
 // MaxRequests returns the caps on the sums of requests, in the order and units of Vector, each an amount or NoCap. The slice is shared and must not be
 // changed.
 func (u *Unit) MaxRequests() []int64 { return u.maxRequests }
-
-// IsDeletionCost tells whether a cost is the one of a pod with this user's cost in some unit (R10).
-func IsDeletionCost(cost, userCost string) bool {
-	for unit := range maxUnits {
-		if cost == strconv.Itoa(int(DeletionCost(unit, userCost))) {
-			return true
-		}
-	}
-	return false
-}

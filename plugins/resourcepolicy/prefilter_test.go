@@ -233,8 +233,8 @@ func TestNewBinding(t *testing.T) {
 	}
 	got := newBinding(stateOf(state), pod.Obj(), "v")
 	want := map[string]string{
-		v1alpha1.AnnotationPolicy: "p", v1alpha1.AnnotationUnit: "eci", v1alpha1.AnnotationUserDeletionCost: "5", corev1.PodDeletionCost: "-99999995",
-		v1alpha1.AnnotationDeletionCost: "-99999995",
+		v1alpha1.AnnotationPolicy: "p", v1alpha1.AnnotationUnit: "eci", v1alpha1.AnnotationUserDeletionCost: "5", corev1.PodDeletionCost: "-999995",
+		v1alpha1.AnnotationDeletionCost: "-999995",
 	}
 	if diff := cmp.Diff(want, got.Annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)

@@ -72,8 +72,8 @@ var _ = Describe("Deletion cost (R10)", func() {
 		before := w.Create(bound(w, "second-0"))
 		costly := w.Create(bound(w, "second-1").Annotation(corev1.PodDeletionCost, "7"))
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")))
-		costs(before, "-100000000", "")
-		costs(costly, "-99999993", "7")
+		costs(before, "-1000000", "")
+		costs(costly, "-999993", "7")
 		costs(w.Create(bound(w, "first-0")), "0", "")
 		costs(w.Create(bound(w, "first-1").Annotation(corev1.PodDeletionCost, "-1")), "-1", "-1")
 	})
@@ -87,7 +87,7 @@ var _ = Describe("Deletion cost (R10)", func() {
 		second := w.Create(w.Pod().Annotation(corev1.PodDeletionCost, "7"))
 		Expect(w.UnitOf(second)).To(Equal("second"))
 		costs(first, "0", "")
-		costs(second, "-99999993", "7")
+		costs(second, "-999993", "7")
 		By("a later pod is looked at after these two")
 		costs(w.Create(bound(w, "first-0")), "0", "")
 		Expect(wasPatched(first)).To(BeFalse())
@@ -103,11 +103,11 @@ var _ = Describe("Deletion cost (R10)", func() {
 		Expect(w.UnitOf(placed)).To(Equal("first"))
 		costly := w.Create(bound(w, "second-0").Annotation(corev1.PodDeletionCost, "7"))
 		costs(placed, "0", "")
-		costs(costly, "-99999993", "7")
+		costs(costly, "-999993", "7")
 
 		By("reordering")
 		edit(rp, func(spec *v1alpha1.ResourcePolicySpec) { spec.Units[0], spec.Units[1] = spec.Units[1], spec.Units[0] })
-		costs(placed, "-100000000", "")
+		costs(placed, "-1000000", "")
 		costs(costly, "7", "7")
 
 		By("the recorded unit is removed: no unit has the node")
@@ -119,7 +119,7 @@ var _ = Describe("Deletion cost (R10)", func() {
 		edit(rp, func(spec *v1alpha1.ResourcePolicySpec) {
 			spec.Units = append(spec.Units, w.ECI().Unit, w.ECS("first").Unit)
 		})
-		costs(placed, "-200000000", "")
+		costs(placed, "-2000000", "")
 
 		By("a policy that is refused changes nothing")
 		edit(rp, func(spec *v1alpha1.ResourcePolicySpec) {
@@ -128,7 +128,7 @@ var _ = Describe("Deletion cost (R10)", func() {
 		})
 		reports(rp, v1alpha1.ConditionReady, v1alpha1.ReasonUnsupported)
 		costs(w.Create(bound(w, "second-0").Label("tier", "gold")), "0", "") // Looked at after those.
-		costs(placed, "-200000000", "")
+		costs(placed, "-2000000", "")
 		costs(costly, "7", "7")
 
 		By("no policy")
@@ -143,17 +143,30 @@ var _ = Describe("Deletion cost (R10)", func() {
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("none")).Unit(w.ECS("first")).Unit(w.ECS("second")))
 		placed, there := w.Create(w.Pod()), w.Create(bound(w, "second-0"))
 		Expect(w.UnitOf(placed)).To(Equal("first"))
-		costs(there, "-200000000", "")
+		costs(there, "-2000000", "")
 
 		annotate(placed, corev1.PodDeletionCost, ptr.To("5"))
-		annotate(there, corev1.PodDeletionCost, ptr.To("-100000000"))
-		costs(placed, "-99999995", "5")
-		costs(there, "-249999999", "-100000000")
+		annotate(there, corev1.PodDeletionCost, ptr.To("-1000000"))
+		costs(placed, "-999995", "5")
+		costs(there, "-2499999", "-1000000")
 
 		annotate(placed, corev1.PodDeletionCost, ptr.To("6"))
 		annotate(there, corev1.PodDeletionCost, nil)
-		costs(placed, "-99999994", "6")
-		costs(there, "-200000000", "")
+		costs(placed, "-999994", "6")
+		costs(there, "-2000000", "")
+	})
+
+	It("rewrites the costs of Spillway 0.2, also of pods without a note, and no cost of a user that looks like one", func() {
+		w.Nodes(3, "third")
+		noted := w.Create(bound(w, "third-0").Recorded("p", "third").Annotation(corev1.PodDeletionCost, "-200000000").
+			Annotation(v1alpha1.AnnotationDeletionCost, "-200000000"))
+		bare := w.Create(bound(w, "third-1").Recorded("p", "third").Annotation(corev1.PodDeletionCost, "-199999993").
+			Annotation(v1alpha1.AnnotationUserDeletionCost, "7"))
+		theirs := w.Create(bound(w, "third-2").Annotation(corev1.PodDeletionCost, "-200000000"))
+		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")).Unit(w.ECS("third").Named("third")))
+		costs(noted, "-2000000", "")
+		costs(bare, "-1999993", "7")
+		costs(theirs, "-2499999", "-200000000")
 	})
 
 	It("follows a node into another unit, and a pod into another policy", func(ctx SpecContext) {
@@ -161,7 +174,7 @@ var _ = Describe("Deletion cost (R10)", func() {
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")))
 		w.Policy(wrappers.MakePolicy("gold").Selector("tier", "gold").Unit(w.ECS("none")).Unit(w.ECS("none2")).Unit(w.ECS("first")))
 		pod := w.Create(bound(w, "second-0"))
-		costs(pod, "-100000000", "")
+		costs(pod, "-1000000", "")
 		node := &corev1.Node{}
 		Expect(harness.API.Get(ctx, client.ObjectKey{Name: w.Namespace + "-second-0"}, node)).To(Succeed())
 		before := node.DeepCopy()
@@ -172,12 +185,12 @@ var _ = Describe("Deletion cost (R10)", func() {
 		was := pod.DeepCopy()
 		pod.Labels["tier"] = "gold"
 		Expect(harness.API.Patch(ctx, pod, client.MergeFrom(was))).To(Succeed())
-		costs(pod, "-200000000", "")
+		costs(pod, "-2000000", "")
 	})
 
 	It("leaves pods that terminate or have ended, and those without a policy, alone", func(ctx SpecContext) {
 		w.Nodes(3, "second")
-		theirs := w.Create(bound(w, "second-0").Label("app", "db").Annotation(corev1.PodDeletionCost, "-100000000"))
+		theirs := w.Create(bound(w, "second-0").Label("app", "db").Annotation(corev1.PodDeletionCost, "-1000000"))
 		ended := w.Create(bound(w, "second-1"))
 		before := ended.DeepCopy()
 		ended.Status.Phase = corev1.PodSucceeded
@@ -185,8 +198,8 @@ var _ = Describe("Deletion cost (R10)", func() {
 		terminates := w.Create(bound(w, "second-2"))
 		Expect(harness.API.Delete(ctx, terminates, client.GracePeriodSeconds(600))).To(Succeed())
 		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECS("second")))
-		costs(w.Create(bound(w, "second-0")), "-100000000", "")
-		costs(theirs, "-100000000", "")
+		costs(w.Create(bound(w, "second-0")), "-1000000", "")
+		costs(theirs, "-1000000", "")
 		costs(ended, "", "")
 		costs(terminates, "", "")
 	})

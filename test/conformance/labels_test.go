@@ -49,10 +49,10 @@ var _ = Describe("podLabels, podAnnotations and node expressions (R2, R3, R9)", 
 			Expect(harness.API.Patch(ctx, pod, client.RawPatch(types.MergePatchType, data))).To(Succeed())
 		}
 		edit("master", "7")
-		costs(pod, "-99999993", "7")
+		costs(pod, "-999993", "7")
 		Expect(w.Get(pod).Labels).To(HaveKeyWithValue("role", "master"))
 		edit(nil, "8")
-		costs(pod, "-99999992", "8")
+		costs(pod, "-999992", "8")
 		Expect(w.Get(pod).Labels).NotTo(HaveKey("role"))
 		Expect(w.Place(w.Pod())).To(Equal("eci"), "the unit is full by the pod's record")
 	})

@@ -130,7 +130,7 @@ var _ = Describe("What a placement writes (R9, R10)", func() {
 		Expect(w.UnitOf(second)).To(Equal("eci"))
 		Expect(second.Annotations).To(Equal(map[string]string{
 			v1alpha1.AnnotationPolicy: "p", v1alpha1.AnnotationUnit: "eci pool=" + w.Namespace,
-			corev1.PodDeletionCost: "-99999993", v1alpha1.AnnotationDeletionCost: "-99999993", v1alpha1.AnnotationUserDeletionCost: "7", "note": "mine",
+			corev1.PodDeletionCost: "-999993", v1alpha1.AnnotationDeletionCost: "-999993", v1alpha1.AnnotationUserDeletionCost: "7", "note": "mine",
 		}))
 		Expect(second.Spec.Tolerations).To(Equal(tolerations))
 	})

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/conformance/harness"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -183,7 +184,7 @@ func (t *tenant) checkRecord(pod *corev1.Pod, kinds map[string]string) error {
 		return fmt.Errorf("the record is of policy %q and unit %q", pod.Annotations[v1alpha1.AnnotationPolicy], pod.Annotations[v1alpha1.AnnotationUnit])
 	case !slices.Contains(t.units[unit].kinds, kinds[pod.Spec.NodeName]):
 		return fmt.Errorf("node %s is not in unit %s", pod.Spec.NodeName, t.units[unit].name)
-	case pod.Annotations[corev1.PodDeletionCost] != strconv.Itoa(-100_000_000*unit):
+	case pod.Annotations[corev1.PodDeletionCost] != strconv.Itoa(int(placement.DeletionCost(unit, ""))):
 		return fmt.Errorf("the deletion cost in unit %d is %q", unit, pod.Annotations[corev1.PodDeletionCost])
 	}
 	return nil

@@ -95,7 +95,7 @@ func TestRecountFindsMistakes(t *testing.T) {
 		"requests":              {func(c *contents) { c.policies[kindResources].Status.Units[2].Requests = nil }, "units[2].requests of cpu is 0, recounted 300"},
 		"a held pod":            {func(c *contents) { c.policies[kindFull].Status.HeldPods = 0 }, "heldPods is 0, recounted 1"},
 		"a cost of the user's":  {func(c *contents) { c.pods[0].Annotations[corev1.PodDeletionCost] = "7" }, `deletion cost is "7", recounted "0"`},
-		"the cost of no unit":   {func(c *contents) { delete(c.pods[9*kinds].Annotations, corev1.PodDeletionCost) }, `deletion cost is "", recounted "-200000000"`},
+		"the cost of no unit":   {func(c *contents) { delete(c.pods[9*kinds].Annotations, corev1.PodDeletionCost) }, `deletion cost is "", recounted "-2000000"`},
 		"a label that is amiss": {func(c *contents) { delete(c.pods[9*kinds+kindLabels].Labels, labelSpill) }, "the label of its unit is missing"},
 	}
 	for name, tc := range cases {
