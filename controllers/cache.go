@@ -11,6 +11,7 @@ import (
 	"k8s.io/component-helpers/resource"
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
+	"github.com/spillway-k8s/spillway/controllers/resourcepolicy"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
 
@@ -34,7 +35,7 @@ func newSlimmer() *slimmer {
 	}
 }
 
-// pod keeps of a pod its metadata, what it requests and how far it is.
+// pod keeps of a pod its metadata, what it requests, how far it is, and whether it tolerates virtual nodes.
 func (s *slimmer) pod(obj any) (any, error) {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
@@ -48,7 +49,7 @@ func (s *slimmer) pod(obj any) (any, error) {
 		Spec: corev1.PodSpec{
 			NodeName: pod.Spec.NodeName, SchedulerName: pod.Spec.SchedulerName, SchedulingGates: pod.Spec.SchedulingGates,
 			Containers: s.containers(pod.Spec.Containers), InitContainers: s.containers(pod.Spec.InitContainers),
-			Overhead: pod.Spec.Overhead, Resources: pod.Spec.Resources,
+			Overhead: pod.Spec.Overhead, Resources: pod.Spec.Resources, Tolerations: slimTolerations(pod.Spec.Tolerations),
 		},
 		Status: corev1.PodStatus{
 			Phase: pod.Status.Phase, StartTime: pod.Status.StartTime,
@@ -77,6 +78,17 @@ func slimConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
 	for i := range conditions {
 		if slices.Contains(keptConditions, conditions[i].Type) {
 			slim = append(slim, conditions[i])
+		}
+	}
+	return slim
+}
+
+// slimTolerations keeps those for the taints of virtual nodes. Nearly every pod has others, which the API server adds.
+func slimTolerations(tolerations []corev1.Toleration) []corev1.Toleration {
+	var slim []corev1.Toleration
+	for i := range tolerations {
+		if resourcepolicy.ToleratesVirtualNodes(&tolerations[i]) {
+			slim = append(slim, tolerations[i])
 		}
 	}
 	return slim

@@ -151,6 +151,17 @@ func TestSlimPodKeepsWhatAResizeGives(t *testing.T) {
 	}
 }
 
+func TestSlimPodKeepsTolerationsOfVirtualNodes(t *testing.T) {
+	out, err := newSlimmer().pod(wrappers.MakePod("a").Tolerate(corev1.TaintNodeNotReady).Tolerate(eciv1alpha1.TaintProvider).Tolerate("").Obj())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []corev1.Toleration{{Key: eciv1alpha1.TaintProvider, Operator: corev1.TolerationOpExists}, {Operator: corev1.TolerationOpExists}}
+	if diff := cmp.Diff(want, out.(*corev1.Pod).Spec.Tolerations); diff != "" {
+		t.Errorf("tolerations (-want +got):\n%s", diff)
+	}
+}
+
 func TestSlimPodKeepsLimits(t *testing.T) {
 	pod := wrappers.MakePod("a").Request("cpu", "1").Obj()
 	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"cpu": k8sresource.MustParse("4"), "memory": k8sresource.MustParse("1Gi")}

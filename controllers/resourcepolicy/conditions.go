@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
@@ -27,12 +28,13 @@ func (s *scene) setRefused(status *v1alpha1.ResourcePolicyStatus, rp *v1alpha1.R
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionExhausted)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionOverCap)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionMisconfigured)
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionPodsTolerateECI)
 }
 
 // setConditions sets the conditions of a policy that is acted on.
 func (s *scene) setConditions(status *v1alpha1.ResourcePolicyStatus, rp *v1alpha1.ResourcePolicy, seen judgement) {
 	setConditions(status, readyCondition(rp, s.policy.Errors), s.shadowedCondition(), s.exhaustedCondition(seen.pods),
-		s.overCapCondition(seen.pods), s.misconfiguredCondition(seen))
+		s.overCapCondition(seen.pods), s.misconfiguredCondition(seen), s.podsTolerateECICondition(&seen.pods.tolerant))
 }
 
 func setConditions(status *v1alpha1.ResourcePolicyStatus, conditions ...metav1.Condition) {
@@ -117,6 +119,23 @@ func (s *scene) overCapCondition(pods counted) metav1.Condition {
 				"nothing is added until pods end or are resized", i, s.policy.Units[i].Title, who)
 			return condition
 		}
+	}
+	return condition
+}
+
+// podsTolerateECICondition speaks of policies with an ecs unit only: nobody adds or removes virtual nodes for pods.
+func (s *scene) podsTolerateECICondition(tolerant *podsFound) metav1.Condition {
+	condition := metav1.Condition{Type: v1alpha1.ConditionPodsTolerateECI, Status: metav1.ConditionFalse}
+	switch {
+	case !slices.ContainsFunc(s.policy.Units, func(unit placement.Unit) bool { return !unit.Nodes.Virtual }):
+		condition.Reason, condition.Message = v1alpha1.ReasonNoECSUnit, "no unit has nodes that an autoscaler adds or removes"
+	case tolerant.number == 0:
+		condition.Reason, condition.Message = v1alpha1.ReasonNoToleration, "no pod tolerates the taint of virtual nodes itself"
+	default:
+		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonTolerationFound
+		condition.Message = fmt.Sprintf("%s tolerates the taint of virtual nodes, %s or %s: autoscalers count virtual nodes as "+
+			"free room for such pods, add no nodes for them and may remove the nodes that they run on; remove the toleration "+
+			"from the pod template, Spillway needs none", tolerant, eciv1alpha1.TaintProvider, eciv1alpha1.LabelVNode)
 	}
 	return condition
 }

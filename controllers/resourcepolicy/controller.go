@@ -9,6 +9,7 @@
 //   - status.go, amount.go: the numbers of the status (pure).
 //   - conditions.go: the conditions (pure).
 //   - findings.go: what condition Misconfigured is made from.
+//   - podsfound.go: what is found about single pods.
 //   - metrics.go: what is read when the metrics are scraped.
 package resourcepolicy
 

@@ -28,6 +28,10 @@ type counted struct {
 	waiting, held int32
 	// heldGroups are the groups with held pods.
 	heldGroups map[string]bool
+	// clamped are the pods with a deletion cost of the user's that does not count in full (R10).
+	clamped podsFound
+	// tolerant are the pods of Spillway's scheduler that tolerate the taint of virtual nodes themselves.
+	tolerant podsFound
 }
 
 // count counts the pods of the policy the way the scheduler does (R3, R4). Pods of other schedulers can count for a unit but neither wait nor be held.
@@ -38,11 +42,18 @@ func (s *scene) count(schedulerName string) counted {
 		if isTerminal(pod) || !s.governs(pod) {
 			continue
 		}
+		ours, inUnit := pod.Spec.SchedulerName == schedulerName, false
 		switch {
 		case pod.Spec.NodeName != "":
-			s.countBound(pod, s.fleet.labels[pod.Spec.NodeName], out.groups)
-		case pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0 && pod.Spec.SchedulerName == schedulerName:
-			out.unplaced = append(out.unplaced, pod)
+			inUnit = s.countBound(pod, s.fleet.labels[pod.Spec.NodeName], out.groups)
+		case ours && pod.DeletionTimestamp == nil:
+			inUnit = true // It will be, unless it is refused.
+			if len(pod.Spec.SchedulingGates) == 0 {
+				out.unplaced = append(out.unplaced, pod)
+			}
+		}
+		if pod.DeletionTimestamp == nil {
+			out.find(pod, ours, inUnit)
 		}
 	}
 	for _, pod := range out.unplaced {
@@ -58,28 +69,40 @@ func (s *scene) count(schedulerName string) counted {
 	return out
 }
 
+// find adds a pod to those that conditions speak of. ours tells whether it is a pod of Spillway's scheduler.
+func (c *counted) find(pod *corev1.Pod, ours, inUnit bool) {
+	if ours && toleratesVirtualNodes(pod) {
+		c.tolerant.add(pod)
+	}
+	if _, _, clamped := placement.ClampedCost(pod.Annotations); clamped && inUnit {
+		c.clamped.add(pod)
+	}
+}
+
 // governs tells whether the policy governs a pod (R1).
 func (s *scene) governs(pod *corev1.Pod) bool {
 	governing := s.policies.Governing(pod.Namespace, pod.Labels)
 	return governing != nil && governing.UID == s.policy.UID
 }
 
-// countBound adds a bound pod to its group and unit if it counts (R3, R4). nil labels are those of a node that does not exist any more.
-func (s *scene) countBound(pod *corev1.Pod, nodeLabels map[string]string, groups map[string][]placement.Usage) {
-	group, err := s.policy.Group(pod.Labels)
-	if err != nil {
-		// A pod without a group cannot have been placed by the policy and counts for none of its groups.
-		return
-	}
+// countBound adds a bound pod to its group and unit if it counts (R3, R4), and reports whether it is in a unit. nil labels
+// are those of a node that does not exist any more.
+func (s *scene) countBound(pod *corev1.Pod, nodeLabels map[string]string, groups map[string][]placement.Usage) bool {
 	bound := placement.NewBoundPod(pod, nodeLabels)
 	unit := s.policy.UnitOf(&bound)
-	if unit < 0 || !s.policy.Counts(&bound) {
-		return
+	if unit < 0 {
+		return false
+	}
+	group, err := s.policy.Group(pod.Labels)
+	if err != nil || !s.policy.Counts(&bound) {
+		// A pod without a group cannot have been placed by the policy and counts for none of its groups.
+		return true
 	}
 	if groups[group] == nil {
 		groups[group] = make([]placement.Usage, len(s.policy.Units))
 	}
 	groups[group][unit] = groups[group][unit].Add(s.vector(pod))
+	return true
 }
 
 // holds tells whether every unit is full for a pod that no node has yet, and returns its group (R7). A refused policy and a pod without a group are

@@ -40,6 +40,7 @@ func countsDifferently(before, after *corev1.Pod) bool {
 		len(before.Spec.SchedulingGates) != len(after.Spec.SchedulingGates) ||
 		!maps.Equal(before.Labels, after.Labels) ||
 		!maps.Equal(before.Annotations, after.Annotations) ||
+		toleratesVirtualNodes(before) != toleratesVirtualNodes(after) ||
 		verdictOn(before) != verdictOn(after) ||
 		!equality.Semantic.DeepEqual(requestsOf(before), requestsOf(after))
 }

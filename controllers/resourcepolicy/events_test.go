@@ -26,16 +26,18 @@ func TestPodEvents(t *testing.T) {
 		before, after *wrappers.Pod
 		want          bool
 	}{
-		"nothing that counts":     {before: running(), after: ready},
-		"only the message":        {before: running(), after: message},
-		"a label":                 {before: running(), after: running().Label("app", "db"), want: true},
-		"an annotation":           {before: running(), after: running().Annotation("a", "b"), want: true},
-		"the end":                 {before: running(), after: running().Phase(corev1.PodSucceeded), want: true},
-		"the beginning of an end": {before: running(), after: running().Terminating(), want: true},
-		"a resize":                {before: running(), after: resized, want: true},
-		"a binding":               {before: waiting, after: wrappers.MakePod("a").Label("app", "web").Node("e-0"), want: true},
-		"the scheduler's answer":  {before: waiting, after: wrappers.MakePod("a").Label("app", "web").Unschedulable(), want: true},
-		"the last gate":           {before: wrappers.MakePod("a").Gate("x"), after: wrappers.MakePod("a"), want: true},
+		"nothing that counts":           {before: running(), after: ready},
+		"only the message":              {before: running(), after: message},
+		"a label":                       {before: running(), after: running().Label("app", "db"), want: true},
+		"an annotation":                 {before: running(), after: running().Annotation("a", "b"), want: true},
+		"the end":                       {before: running(), after: running().Phase(corev1.PodSucceeded), want: true},
+		"the beginning of an end":       {before: running(), after: running().Terminating(), want: true},
+		"a resize":                      {before: running(), after: resized, want: true},
+		"a binding":                     {before: waiting, after: wrappers.MakePod("a").Label("app", "web").Node("e-0"), want: true},
+		"the scheduler's answer":        {before: waiting, after: wrappers.MakePod("a").Label("app", "web").Unschedulable(), want: true},
+		"a toleration of virtual nodes": {before: running(), after: running().Tolerate("k8s.aliyun.com/vnode"), want: true},
+		"another toleration":            {before: running(), after: running().Tolerate("node.kubernetes.io/not-ready")},
+		"the last gate":                 {before: wrappers.MakePod("a").Gate("x"), after: wrappers.MakePod("a"), want: true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -27,6 +27,7 @@ func (s *scene) misconfiguredCondition(seen judgement) metav1.Condition {
 		},
 	})
 	found = append(found, seen.lost...)
+	found = append(found, clampedCosts(seen.pods.clamped)...)
 	condition := metav1.Condition{Type: v1alpha1.ConditionMisconfigured, Status: metav1.ConditionFalse}
 	if len(found) == 0 {
 		condition.Reason, condition.Message = v1alpha1.ReasonNothingFound, "nothing was found"

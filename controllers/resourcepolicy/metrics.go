@@ -26,7 +26,10 @@ func (c *Controller) state() *metrics.Policies {
 		return nil
 	}
 	read := &metrics.Policies{ByCondition: map[metrics.Condition]int{}, WritesWaiting: c.pace.waiting()}
-	for _, name := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionShadowed, v1alpha1.ConditionExhausted, v1alpha1.ConditionOverCap, v1alpha1.ConditionMisconfigured} {
+	for _, name := range []string{
+		v1alpha1.ConditionReady, v1alpha1.ConditionShadowed, v1alpha1.ConditionExhausted, v1alpha1.ConditionOverCap,
+		v1alpha1.ConditionMisconfigured, v1alpha1.ConditionPodsTolerateECI,
+	} {
 		// A status that no policy has is 0, not missing.
 		for _, status := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
 			read.ByCondition[metrics.Condition{Type: name, Status: string(status)}] = 0

@@ -25,13 +25,14 @@ func TestMetricsOfPolicies(t *testing.T) {
 	w.pace.keep(types.NamespacedName{Namespace: "default", Name: "p"})
 	got := scrape.Read(t, &metrics.Controller)
 	for name, want := range map[string]float64{
-		`spillway_policies{condition="Ready",status="False"}`:        1,
-		`spillway_policies{condition="Ready",status="True"}`:         0,
-		`spillway_policies{condition="Ready",status="Unknown"}`:      1,
-		`spillway_policies{condition="Shadowed",status="False"}`:     1,
-		`spillway_policies{condition="Exhausted",status="Unknown"}`:  2,
-		`spillway_policies{condition="Misconfigured",status="True"}`: 0,
-		"spillway_status_writes_waiting":                             1,
+		`spillway_policies{condition="Ready",status="False"}`:             1,
+		`spillway_policies{condition="Ready",status="True"}`:              0,
+		`spillway_policies{condition="Ready",status="Unknown"}`:           1,
+		`spillway_policies{condition="Shadowed",status="False"}`:          1,
+		`spillway_policies{condition="Exhausted",status="Unknown"}`:       2,
+		`spillway_policies{condition="Misconfigured",status="True"}`:      0,
+		`spillway_policies{condition="PodsTolerateECI",status="Unknown"}`: 2,
+		"spillway_status_writes_waiting":                                  1,
 	} {
 		if value, there := got[name]; !there || value != want {
 			t.Errorf("%s is %v (there: %v), want %v", name, value, there, want)

@@ -100,7 +100,8 @@ func TestStatus(t *testing.T) {
 		Requests:      map[corev1.ResourceName]quantity.Quantity{corev1.ResourceCPU: quantity.MustParse("30")},
 	}}
 	grouped.Status.Conditions = append(grouped.Status.Conditions,
-		metav1.Condition{Type: v1alpha1.ConditionExhausted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAllUnitsFull, Message: "every unit is full"})
+		metav1.Condition{Type: v1alpha1.ConditionExhausted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAllUnitsFull, Message: "every unit is full"},
+		metav1.Condition{Type: v1alpha1.ConditionPodsTolerateECI, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTolerationFound, Message: "pod a tolerates"})
 	bad := wrappers.MakePolicy("bad").Obj()
 	bad.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonUnsupported, Message: "spec.consumerRef: Forbidden"}}
 	stale := wrappers.MakeZone("cn-beijing-k").MaxSpend("12.50").Fresh(now.Add(-2 * time.Minute))
@@ -115,6 +116,7 @@ default    web      yes          0        0     0 ecs, paidtype=subscription  1 
                                                 1 eci                         1      pods 1                                           -
 default    grouped  yes          1        3     0 ecs                         0      pods 3 (max 2 a group), cpu 30 (max 20 a group)  full for at least one group, no node
 default    bad      Unsupported  0        0     -                             -      -                                                -
+ResourcePolicy default/grouped: PodsTolerateECI=True TolerationFound: pod a tolerates
 ResourcePolicy default/grouped: Exhausted=True AllUnitsFull: every unit is full
 ResourcePolicy default/bad: Ready=False Unsupported: spec.consumerRef: Forbidden
 

@@ -126,7 +126,10 @@ func policyFindings(rp *v1alpha1.ResourcePolicy) []string {
 	case ready.Status != metav1.ConditionTrue:
 		out = append(out, conditionWords(ready))
 	}
-	for _, kind := range []string{v1alpha1.ConditionMisconfigured, v1alpha1.ConditionOverCap, v1alpha1.ConditionExhausted, v1alpha1.ConditionShadowed} {
+	for _, kind := range []string{
+		v1alpha1.ConditionMisconfigured, v1alpha1.ConditionPodsTolerateECI, v1alpha1.ConditionOverCap, v1alpha1.ConditionExhausted,
+		v1alpha1.ConditionShadowed,
+	} {
 		if condition := meta.FindStatusCondition(rp.Status.Conditions, kind); condition != nil && condition.Status == metav1.ConditionTrue {
 			out = append(out, conditionWords(condition))
 		}

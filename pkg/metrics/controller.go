@@ -166,11 +166,13 @@ var (
 	policies = newSource(&Controller,
 		gauge[Policies]{Metric{
 			Name: "spillway_policies", Labels: []Label{
-				{Name: "condition", Values: []string{"Ready", "Shadowed", "Exhausted", "OverCap", "Misconfigured"}}, {Name: "status", Values: statuses},
+				{Name: "condition", Values: []string{"Ready", "Shadowed", "Exhausted", "OverCap", "Misconfigured", "PodsTolerateECI"}},
+				{Name: "status", Values: statuses},
 			},
 			Help: "ResourcePolicies by the status of each of their conditions. One that does not have the condition counts as Unknown, so that the statuses of a condition " +
 				"add up to the number of policies.",
-			Watch: "Ready False: its pods wait. Exhausted True: its pods are held. Misconfigured True: it says what its author hardly means.",
+			Watch: "Ready False: its pods wait. Exhausted True: its pods are held. Misconfigured True: it says what its author " +
+				"hardly means. PodsTolerateECI True: autoscalers count virtual nodes as room for its pods.",
 		}, func(p *Policies, set setter) {
 			for c, count := range p.ByCondition {
 				set(float64(count), c.Type, c.Status)

@@ -176,6 +176,40 @@ var _ = Describe("The status of a policy", func() {
 			"spec.units[1].podLabels would take the pods of ReplicaSet web from its selector"))
 	})
 
+	It("says which pods have a deletion cost out of range, until it is put right", func() {
+		w.Nodes(1, "first")
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("none")).Unit(w.ECS("first")))
+		pod := w.Create(w.Pod().Annotation(corev1.PodDeletionCost, "-100000000"))
+		Expect(w.UnitOf(pod)).To(Equal("first"))
+		Expect(reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonDeletionCostOutOfRange)).To(ContainSubstring(
+			"pod %s has the annotation controller.kubernetes.io/pod-deletion-cost: -100000000, which counts as -499999", pod.Name))
+		costs(pod, "-1499999", "-100000000")
+		annotate(pod, corev1.PodDeletionCost, ptr.To("7"))
+		reports(rp, v1alpha1.ConditionMisconfigured, v1alpha1.ReasonNothingFound)
+	})
+
+	It("says which pods tolerate the taint of virtual nodes themselves", func(ctx SpecContext) {
+		w.Nodes(1, "first")
+		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first")).Unit(w.ECI()))
+		reports(rp, v1alpha1.ConditionPodsTolerateECI, v1alpha1.ReasonNoToleration)
+		pod := w.Create(w.Pod())
+
+		By("a toleration that the pod gets later")
+		Expect(w.UnitOf(pod)).To(Equal("first"))
+		Expect(harness.API.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
+		before := pod.DeepCopy()
+		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
+		Expect(harness.API.Patch(ctx, pod, client.MergeFrom(before))).To(Succeed())
+		Expect(reports(rp, v1alpha1.ConditionPodsTolerateECI, v1alpha1.ReasonTolerationFound)).To(And(
+			ContainSubstring("pod %s tolerates the taint of virtual nodes", pod.Name),
+			ContainSubstring("remove the toleration from the pod template")))
+
+		By("the pod is gone, and one with another toleration is there")
+		w.Remove(pod)
+		w.Create(w.Pod().Tolerate(corev1.TaintNodeNotReady))
+		reports(rp, v1alpha1.ConditionPodsTolerateECI, v1alpha1.ReasonNoToleration)
+	})
+
 	It("of a policy that becomes refused says nothing about its units", func(ctx SpecContext) {
 		w.Nodes(1, "first")
 		rp := w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(1)))

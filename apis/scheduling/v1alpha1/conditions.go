@@ -77,6 +77,28 @@ const (
 	// ReasonPodLabelsLeaveOwner is the reason when podLabels of a unit would take a pod that waits now from the selector of its ReplicaSet,
 	// StatefulSet or ReplicationController, which would make another pod in its place: such pods are not placed in the unit.
 	ReasonPodLabelsLeaveOwner = "PodLabelsLeaveOwner"
+	// ReasonDeletionCostOutOfRange is the reason when pods of the policy have a controller.kubernetes.io/pod-deletion-cost of
+	// the user's below -499999 or above 499999: it counts as that, so that the pods stay in the band of their unit (R10).
+	ReasonDeletionCostOutOfRange = "DeletionCostOutOfRange"
 	// ReasonNothingFound is the reason of Misconfigured=False.
 	ReasonNothingFound = "NothingFound"
+)
+
+const (
+	// ConditionPodsTolerateECI reports whether pods of the policy tolerate the taint of virtual nodes themselves:
+	// virtual-kubelet.io/provider=alibabacloud:NoSchedule or k8s.aliyun.com/vnode=true:NoSchedule. Spillway needs no
+	// toleration. cluster-autoscaler and Karpenter know of none but the pod's own: for a pod that has it they count virtual
+	// nodes as free room.
+	// True: autoscalers add no nodes for such pods, and may remove nodes on which they run. Pods are placed nevertheless.
+	// False: no pod of this scheduler that has not ended has such a toleration, or no unit has nodes of ECS.
+	// Absent while Ready is not True.
+	ConditionPodsTolerateECI = "PodsTolerateECI"
+
+	// ReasonTolerationFound is the reason of PodsTolerateECI=True. The message has the number of pods and an example.
+	ReasonTolerationFound = "TolerationFound"
+	// ReasonNoToleration is the reason of PodsTolerateECI=False when no pod has such a toleration.
+	ReasonNoToleration = "NoToleration"
+	// ReasonNoECSUnit is the reason of PodsTolerateECI=False when all units are of ECI or ACS, whatever the pods tolerate: no
+	// autoscaler adds or removes such nodes.
+	ReasonNoECSUnit = "NoECSUnit"
 )

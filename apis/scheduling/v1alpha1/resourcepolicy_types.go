@@ -309,7 +309,7 @@ type ResourcePolicyStatus struct {
 	// +optional
 	HeldPods int32 `json:"heldPods,omitempty"`
 
-	// conditions are Ready, Shadowed, Exhausted and Misconfigured.
+	// conditions are Ready, Shadowed, Exhausted, OverCap, Misconfigured and PodsTolerateECI.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
