@@ -70,6 +70,9 @@ func TestScore(t *testing.T) {
 	if diff := cmp.Diff(map[string]int64{nodeJ: 40, nodeK: 60}, got); diff != "" {
 		t.Errorf("scores (-want +got):\n%s", diff)
 	}
+	if value, status := w.pl.Score(ctx, w.begin(billed("p")), billed("p").Obj(), virtual[0]); !status.IsSuccess() || value != 0 {
+		t.Errorf("the profile disables PreScore: %d, %v, want 0", value, status)
+	}
 	bare := newWorld(t)
 	if status := bare.pl.PreScore(ctx, bare.begin(billed("p")), billed("p").Obj(), virtual); !status.IsSkip() {
 		t.Errorf("without VirtualNodes: %v, want a skip", status)
