@@ -37,19 +37,8 @@ func (pl *ResourcePolicy) PostFilter(
 		s.mayPreempt = code == fwk.Unschedulable
 		return nil, pl.refused(s, pod)
 	}
+	pl.noteUnit(state, s, pod)
 	walk := s.view.walk
-	walk.since = s.since
-	walk.refused = walk.refused || virtualnode.Refused(state)
-	switch {
-	case s.earlier != nil && s.earlier.open != noUnit:
-		back := s.policy.Units[s.earlier.open].ID
-		walk.failed.Delete(back)
-		walk.returns[back]++
-	case s.sampled:
-		pl.inflight.showWhole(pod, s.unit.ID)
-	case s.outcome == placement.Placed:
-		walk.failed.Insert(s.unit.ID)
-	}
 	for {
 		decision := s.decide()
 		switch decision.Outcome {
@@ -67,6 +56,24 @@ func (pl *ResourcePolicy) PostFilter(
 		default:
 			return pl.giveUp(s, pod, &decision)
 		}
+	}
+}
+
+// noteUnit notes in the walk what the framework has found in the unit of this cycle: that an earlier one is open again, that a sample of its nodes was not
+// enough, or that no node passes the filters.
+func (pl *ResourcePolicy) noteUnit(state fwk.CycleState, s *cycleState, pod *corev1.Pod) {
+	walk := s.view.walk
+	walk.since = s.since
+	walk.refused = walk.refused || virtualnode.Refused(state)
+	switch {
+	case s.earlier != nil && s.earlier.open != noUnit:
+		open := s.policy.Units[s.earlier.open].ID
+		walk.failed.Delete(open)
+		walk.returns[open]++
+	case s.sampled:
+		pl.inflight.showWhole(pod, s.unit.ID)
+	case s.outcome == placement.Placed:
+		walk.failed.Insert(s.unit.ID)
 	}
 }
 

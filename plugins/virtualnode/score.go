@@ -45,11 +45,9 @@ func (pl *VirtualNode) PreScore(_ context.Context, state fwk.CycleState, _ *core
 
 // Score returns the score that PreScore has found; 0 if PreScore did not run, because the profile disables it.
 func (pl *VirtualNode) Score(_ context.Context, state fwk.CycleState, _ *corev1.Pod, nodeInfo fwk.NodeInfo) (int64, *fwk.Status) {
-	data, err := state.Read(scoreKey)
-	if err != nil {
-		return 0, nil //nolint:nilerr // The only error is that there is no such state.
-	}
-	return data.(scores)[nodeInfo.Node().Name], nil
+	data, _ := state.Read(scoreKey)
+	found, _ := data.(scores)
+	return found[nodeInfo.Node().Name], nil
 }
 
 // ScoreExtensions returns nil: the scores are between 0 and MaxScore.
