@@ -90,6 +90,11 @@ var _ = Describe("A walk through the units (R5)", func() {
 		p := w.Pod()
 		p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "device", ResourceClaimName: &claim.Name}}
 		Expect(w.Place(p)).To(Equal("first"))
+		By("and a pod with a claim that finds every unit full is reported as held")
+		w.Apply(wrappers.MakePolicy("full").Namespace(w.Namespace).Selector("app", "full").Unit(w.ECS("first").Max(0)))
+		q := w.Pod().Label("app", "full")
+		q.Spec.ResourceClaims = p.Spec.ResourceClaims
+		held(w, w.Create(q))
 	})
 })
 
