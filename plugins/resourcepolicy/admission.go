@@ -179,6 +179,7 @@ func (a *admission) keep(policy *placement.Policy, groupName string, pod *corev1
 	a.unblock(pod.UID)
 	a.mu.Unlock()
 	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves {
+		a.noteHeld(pod.UID, false) // Its attempt may have found every unit full before.
 		t.Keep(applicantOf(policy, pod), unit)
 		return ledger.Moves{}
 	})

@@ -39,8 +39,8 @@ type cycleState struct {
 	earlier *earlier
 	// sampled is true when the framework looks at a sample of them.
 	sampled bool
-	// mayPreempt is true when the walk has ended and the Preemption plugin may try to make room.
-	mayPreempt bool
+	// waits is true when the attempt has ended with a pod that waits, and mayPreempt when the Preemption plugin may try to make room.
+	waits, mayPreempt bool
 	// usage is what the group has in the unit. A simulation changes it as it adds and removes pods.
 	usage placement.Usage
 }

@@ -142,23 +142,28 @@ func (pl *ResourcePolicy) giveUp(s *cycleState, pod *corev1.Pod, decision *place
 	pl.inflight.reject(pod, newRejection(s, decision))
 	pl.attemptEnded(s, decision)
 	pl.park(s, pod, decision)
-	s.mayPreempt = decision.Outcome != placement.Waiting && !s.policy.PreemptsFirst()
-	var result *fwk.PostFilterResult
-	if decision.Outcome != placement.Waiting {
+	s.waits = decision.Outcome == placement.Waiting
+	s.mayPreempt = !s.waits && !s.policy.PreemptsFirst()
+	if !s.waits {
 		pl.inflight.dropNomination(pod.UID)
-		if pod.Status.NominatedNodeName != "" {
-			result = framework.NewPostFilterResultWithNominatedNode("")
-		}
 	}
-	code := fwk.Unschedulable
+	var words []string
+	if s.outcome != decision.Outcome {
+		words = append(words, decision.Message()) // Otherwise PreFilter has given the reason already.
+	}
 	if s.outcome == placement.Waiting || decision.Outcome == placement.Held && !s.view.mayPreemptAnywhere() {
 		// The plugins that follow can do nothing for a pod that waits or is held, and may lack the state of their PreFilter.
-		code = fwk.UnschedulableAndUnresolvable
+		return s.nomination(), fwk.NewStatus(fwk.UnschedulableAndUnresolvable, words...)
 	}
-	if s.outcome == decision.Outcome {
-		return result, fwk.NewStatus(code) // PreFilter has given the reason already.
+	return nil, fwk.NewStatus(fwk.Unschedulable, words...)
+}
+
+// nomination returns the result for a pod that is not nominated any more; nil for one that waits, which may be.
+func (s *cycleState) nomination() *fwk.PostFilterResult {
+	if s.waits {
+		return nil
 	}
-	return result, fwk.NewStatus(code, decision.Message())
+	return framework.NewPostFilterResultWithNominatedNode("")
 }
 
 // attemptEnded tells the tickets and the timers why the pod was not placed.

@@ -50,7 +50,7 @@ func (p *Preemption) PostFilter(
 			}
 		}
 	}
-	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+	return s.nomination(), fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 }
 
 // usePreemption takes the DefaultPreemption of the profile, with its arguments, for governed pods; without it nobody preempts. Upstream activates a preemptor

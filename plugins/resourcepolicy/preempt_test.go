@@ -43,6 +43,8 @@ func TestPostFilter_OthersFollow(t *testing.T) {
 		rejected *fwk.Status
 		want     fwk.Code
 		asked    int
+		// waits is true for a pod that keeps the node for which it is nominated.
+		waits bool
 	}{
 		"no unit has room":                    {policy: wrappers.MakePolicy("p").Unit(unit()), bound: notGoverned, want: fwk.Unschedulable, asked: 1},
 		"every unit is full, and has victims": {policy: wrappers.MakePolicy("p").Unit(unit().Max(1)), bound: low, want: fwk.Unschedulable, asked: 1},
@@ -51,7 +53,7 @@ func TestPostFilter_OthersFollow(t *testing.T) {
 		},
 		"it waits for a node": {
 			policy: wrappers.MakePolicy("p").TryNext(v1alpha1.TryNextExceedMax).Unit(unit().Max(9)).Unit(wrappers.ECI()), bound: notGoverned,
-			want: fwk.UnschedulableAndUnresolvable,
+			want: fwk.UnschedulableAndUnresolvable, waits: true,
 		},
 		"another plugin rejects it, and victims may help": {
 			policy: wrappers.MakePolicy("p").Unit(unit()), bound: wrappers.MakePod("low").Node("n").Priority(0),
@@ -73,17 +75,21 @@ func TestPostFilter_OthersFollow(t *testing.T) {
 			if tc.rejected != nil {
 				statuses.SetAbsentNodesStatus(tc.rejected)
 			}
-			if _, status := pl.PostFilter(ctx, state, pod.Obj(), statuses); status.Code() != tc.want {
+			result, status := pl.PostFilter(ctx, state, pod.Obj(), statuses)
+			if status.Code() != tc.want {
 				t.Errorf("PostFilter = %v, want %v", status, tc.want)
 			}
 			if evictor.asked > 0 {
 				t.Error("preemption is tried before the other plugins have had their turn")
 			}
-			if tc.want == fwk.UnschedulableAndUnresolvable {
-				return
+			if tc.want == fwk.Unschedulable {
+				if result, status = (&Preemption{pl: pl}).PostFilter(ctx, state, pod.Obj(), statuses); status.Code() != fwk.UnschedulableAndUnresolvable {
+					t.Errorf("Preemption = %v: DefaultPreemption would follow", status)
+				}
 			}
-			if _, status := (&Preemption{pl: pl}).PostFilter(ctx, state, pod.Obj(), statuses); status.Code() != fwk.UnschedulableAndUnresolvable {
-				t.Errorf("Preemption = %v: DefaultPreemption would follow", status)
+			// The framework takes the result of the plugin that ends the chain, and forgets those before.
+			if cleared := result != nil && result.Mode() == fwk.ModeOverride && result.NominatedNodeName == ""; cleared == tc.waits {
+				t.Errorf("nomination = %+v, waits: %v", result, tc.waits)
 			}
 			if evictor.asked != tc.asked {
 				t.Errorf("preemption is tried %d times, want %d", evictor.asked, tc.asked)

@@ -55,7 +55,7 @@ func (p *Admission) PreEnqueue(ctx context.Context, pod *corev1.Pod) *fwk.Status
 }
 
 // othersMayKeepOut tells whether another plugin may keep the pod out of the queue: for a gate, a resource claim that does not exist yet, or its pod group.
-// The plugins are asked in any order. Such pods are not held: they are tried, and look unschedulable when every unit is full.
+// The plugins are asked in any order. They get no ticket: they are tried, and reported as held when every unit is full.
 func othersMayKeepOut(pod *corev1.Pod) bool {
 	return len(pod.Spec.SchedulingGates) > 0 || len(pod.Spec.ResourceClaims) > 0 || pod.Spec.SchedulingGroup != nil
 }
