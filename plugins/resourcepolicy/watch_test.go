@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2/ktesting"
 
+	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -147,5 +148,59 @@ func TestPodsWithGatesHaveNoTicket(t *testing.T) {
 	admission.PreEnqueue(ctx, gated)
 	if status := admission.PreEnqueue(ctx, webPod("free").Obj()); !status.IsSuccess() {
 		t.Errorf("a pod that another plugin keeps out has the ticket: %v", status)
+	}
+}
+
+// TestUsageGrows has every way in which a unit fills without a placement by this scheduler. The pod that waits there goes on, by what the informer knows before
+// the snapshot shows it.
+func TestUsageGrows(t *testing.T) {
+	nodes := []*wrappers.Node{machine("a1", "a").Capacity("cpu", "3"), machine("b1", "b")}
+	first := func() *wrappers.Pod { return webPod("first").Node("a1").Version("1") }
+	for name, tc := range map[string]struct {
+		event func(pl *ResourcePolicy)
+		woken bool
+	}{
+		"a running pod is resized": {func(pl *ResourcePolicy) {
+			pl.podUpdated(first().Obj(), first().Version("2").Request("cpu", "3").Obj())
+		}, true},
+		"a running pod comes into the policy": {func(pl *ResourcePolicy) {
+			pl.podUpdated(wrappers.MakePod("x").Request("cpu", "1").Node("a1").Obj(), wrappers.MakePod("x").Label("app", "web").Request("cpu", "1").Node("a1").Version("2").Obj())
+		}, true},
+		"a running pod is moved to the unit by its record": {func(pl *ResourcePolicy) {
+			other := func() *wrappers.Pod { return webPod("x").Request("cpu", "1").Node("a1") }
+			pl.podUpdated(other().Obj(), other().Annotation(v1alpha1.AnnotationUnit, "ecs pool=a").Version("2").Obj())
+		}, true},
+		"another scheduler binds a pod": {func(pl *ResourcePolicy) {
+			pl.podUpdated(webPod("x").Request("cpu", "1").Obj(), webPod("x").Request("cpu", "1").Node("a1").Version("2").Obj())
+		}, true},
+		"a pod is created on the node": {func(pl *ResourcePolicy) { pl.podAdded(webPod("x").Request("cpu", "1").Node("a1").Obj()) }, true},
+		"a pod of no policy is created on the node": {func(pl *ResourcePolicy) {
+			pl.podAdded(wrappers.MakePod("x").Request("cpu", "1").Node("a1").Obj())
+		}, false},
+		"a running pod changes its status": {func(pl *ResourcePolicy) { pl.podUpdated(first().Obj(), first().Version("2").Obj()) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pl, h := newTestPlugin(t, nil, wrappers.MakePolicy("p").Selector("app", "web").TryNext(v1alpha1.TryNextExceedMax).
+				Unit(wrappers.ECS().On("pool", "a").MaxResource("cpu", "4")).Unit(wrappers.ECS().On("pool", "b")))
+			stale := infos(t, nodes, first())
+			state, unit, _ := preFilter(t, pl, webPod("waiting"), stale)
+			if unit >= 0 {
+				t.Fatalf("unit = %d, want a pod that waits", unit)
+			}
+			_, ctx := ktesting.NewTestContext(t)
+			pl.PostFilter(ctx, state, webPod("waiting").Obj(), nil)
+			h.activated = nil
+			tc.event(pl)
+			if woken := len(h.activated) > 0; woken != tc.woken {
+				t.Errorf("woken: %v, want %v", h.activated, tc.woken)
+			}
+			want := -1
+			if tc.woken {
+				want = 1
+			}
+			if _, unit, reason := preFilter(t, pl, webPod("waiting"), stale); unit != want {
+				t.Errorf("unit = %d (%s), want %d", unit, reason, want)
+			}
+		})
 	}
 }
