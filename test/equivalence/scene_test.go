@@ -1,0 +1,319 @@
+package equivalence
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/spillway-k8s/spillway/test/wrappers"
+)
+
+// theme is a kind of constraint that pods of a scene may have.
+type theme string
+
+const (
+	preemption theme = "preemption"
+	volumes    theme = "volumes"
+	devices    theme = "devices"
+	spread     theme = "spread"
+	affinity   theme = "affinity"
+	ports      theme = "ports"
+	gates      theme = "gates"
+	taints     theme = "taints"
+	resizes    theme = "resizes"
+)
+
+var themes = []theme{preemption, volumes, devices, spread, affinity, ports, gates, taints, resizes}
+
+const (
+	minNodes, maxNodes = 3, 5
+	minSteps, maxSteps = 14, 20
+	firstPods          = 4
+	zoneLabel          = corev1.LabelTopologyZone
+	diskLabel          = "disk"
+	appLabel           = "app"
+	gate               = "example.com/hold"
+	dedicated          = "dedicated"
+)
+
+// accessModes are those of volumes. The second one admits one pod only.
+var accessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce, corev1.ReadWriteOncePod}
+
+// priorityClasses are those of the pods. Pods of different classes preempt each other.
+var priorityClasses = []struct {
+	name   string
+	value  int32
+	policy corev1.PreemptionPolicy
+}{
+	{"low", 0, corev1.PreemptLowerPriority},
+	{"middle", 100, corev1.PreemptLowerPriority},
+	{"high", 1000, corev1.PreemptLowerPriority},
+	{"polite", 500, corev1.PreemptNever},
+}
+
+// scene is a cluster and what happens in it. It is the same on every side.
+type scene struct {
+	seed   uint64
+	themes []theme
+	// setup is done before anything is scheduled; each of the steps is followed by what the scheduler makes of it.
+	setup, steps []step
+}
+
+// step is one thing that happens.
+type step struct {
+	what string
+	do   func(ctx context.Context, s *stage) error
+}
+
+func (sc *scene) String() string { return fmt.Sprintf("seed %d %v", sc.seed, sc.themes) }
+
+func (sc *scene) has(t theme) bool { return slices.Contains(sc.themes, t) }
+
+// generator makes a scene from a seed.
+type generator struct {
+	*rand.Rand
+	scene         *scene
+	nodes, pods   int
+	volumes       int
+	volumeClaims  []string
+	claims        []string
+	budgets, late int
+}
+
+// makeScene returns the scene of a seed: two or three themes, so that they meet.
+func makeScene(seed uint64) *scene {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 14)), scene: &scene{seed: seed}}
+	chosen := slices.Clone(themes)
+	g.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+	g.scene.themes = chosen[:2+g.IntN(2)]
+	slices.Sort(g.scene.themes)
+	g.build()
+	wanted := minSteps + g.IntN(maxSteps-minSteps+1)
+	for len(g.scene.steps) < wanted {
+		if g.pods < firstPods || g.one(2) {
+			g.pod()
+		} else {
+			g.event()
+		}
+	}
+	// At the end everything ends that was ending.
+	g.step("end terminating pods", (*stage).endTerminating)
+	g.step("release claims", func(s *stage, ctx context.Context) error { return s.releaseClaims(ctx, true) })
+	return g.scene
+}
+
+// build makes what there is at the beginning.
+func (g *generator) build() {
+	if g.has(volumes) {
+		g.create(storageClass())
+	}
+	if g.has(devices) {
+		g.create(&resourcev1.DeviceClass{ObjectMeta: metav1.ObjectMeta{Name: deviceClass}})
+	}
+	for range minNodes + g.IntN(maxNodes-minNodes+1) {
+		g.node()
+	}
+	if g.has(volumes) {
+		for range 2 + g.IntN(3) {
+			g.volume()
+		}
+	}
+	g.scene.setup, g.scene.steps = g.scene.steps, nil
+}
+
+func (g *generator) has(t theme) bool { return g.scene.has(t) }
+
+// one reports true once in n times.
+func (g *generator) one(n int) bool { return g.IntN(n) == 0 }
+
+func pick[T any](g *generator, choices ...T) T { return choices[g.IntN(len(choices))] }
+
+func (g *generator) step(what string, do func(*stage, context.Context) error) {
+	g.scene.steps = append(g.scene.steps, step{what, func(ctx context.Context, s *stage) error { return do(s, ctx) }})
+}
+
+// node adds a node, and perhaps devices on it.
+func (g *generator) node() {
+	name := fmt.Sprintf("n%d", g.nodes)
+	node := wrappers.MakeNode(name).Label(corev1.LabelHostname, name).Label(rankLabel, fmt.Sprint(g.nodes)).
+		Label(zoneLabel, pick(g, "a", "b")).Label(diskLabel, pick(g, "ssd", "hdd")).
+		Capacity(corev1.ResourceCPU, pick(g, "1500m", "2", "2500m", "3")).Capacity(corev1.ResourceMemory, "8Gi")
+	if g.has(taints) && g.one(3) {
+		node.Taint(dedicated, "yes")
+	}
+	g.nodes++
+	g.create(node.Obj())
+	if g.has(devices) && !g.one(3) {
+		g.create(slice(name, 1+g.IntN(2)))
+	}
+}
+
+// volume adds a volume of one node or one zone.
+func (g *generator) volume() {
+	volume := persistentVolume(fmt.Sprintf("v%d", g.volumes), pick(g, accessModes...))
+	g.volumes++
+	if g.one(2) {
+		tie(volume, zoneLabel, pick(g, "a", "b"))
+	} else {
+		tie(volume, corev1.LabelHostname, g.anyNode())
+	}
+	available := volume.DeepCopy()
+	g.step("create PersistentVolume "+describe(volume), func(s *stage, ctx context.Context) error {
+		if err := s.create(ctx, volume); err != nil {
+			return err
+		}
+		available := available.DeepCopy()
+		return s.edit(ctx, available, statusOnly, func() { available.Status.Phase = corev1.VolumeAvailable })
+	})
+}
+
+func (g *generator) anyNode() string { return fmt.Sprintf("n%d", g.IntN(g.nodes)) }
+
+func (g *generator) anyPod() string { return fmt.Sprintf("p%d", g.IntN(g.pods)) }
+
+// pod adds a pod, and before or after it what it needs.
+func (g *generator) pod() {
+	name := fmt.Sprintf("p%d", g.pods)
+	g.pods++
+	pod := wrappers.MakePod(name).Label(appLabel, pick(g, "a", "b")).
+		Request(corev1.ResourceCPU, pick(g, "500m", "1", "1", "1500m", "2")).Request(corev1.ResourceMemory, "64Mi")
+	if !g.one(3) {
+		pod.NoGrace()
+	}
+	features := map[theme]func(*wrappers.Pod) []step{
+		preemption: g.addPriority, volumes: g.addVolume, devices: g.addDevice, spread: g.addSpread, affinity: g.addAffinity,
+		ports: g.addPort, gates: g.addGate, taints: g.addToleration,
+	}
+	var late []step
+	for _, t := range g.scene.themes {
+		if add := features[t]; add != nil && !g.one(3) {
+			late = append(late, add(pod)...)
+		}
+	}
+	g.create(pod.Obj())
+	g.scene.steps = append(g.scene.steps, late...)
+}
+
+// create adds a step that creates an object.
+func (g *generator) create(object object) {
+	g.scene.steps = append(g.scene.steps, creation(object))
+}
+
+func creation(object object) step {
+	return step{
+		fmt.Sprintf("create %s %s", strings.TrimPrefix(fmt.Sprintf("%T", object), "*v1."), describe(object)),
+		func(ctx context.Context, s *stage) error { return s.create(ctx, object) },
+	}
+}
+
+func (g *generator) addPriority(pod *wrappers.Pod) []step {
+	pod.Class(priorityClasses[g.IntN(len(priorityClasses))].name)
+	return nil
+}
+
+// addVolume gives the pod a new claim, whose volume the scheduler chooses, or one that others have, too.
+func (g *generator) addVolume(pod *wrappers.Pod) []step {
+	name := fmt.Sprintf("c%d", len(g.volumeClaims))
+	if len(g.volumeClaims) > 0 && g.one(2) {
+		name = g.volumeClaims[g.IntN(len(g.volumeClaims))]
+		mount(pod, name)
+		return nil
+	}
+	g.volumeClaims = append(g.volumeClaims, name)
+	mount(pod, name)
+	claim := volumeClaim(name, pick(g, accessModes...))
+	return g.before(creation(claim))
+}
+
+// addDevice gives the pod a new claim of devices, or one that others have, too.
+func (g *generator) addDevice(pod *wrappers.Pod) []step {
+	name := fmt.Sprintf("d%d", len(g.claims))
+	if len(g.claims) > 0 && g.one(2) {
+		use(pod, g.claims[g.IntN(len(g.claims))])
+		return nil
+	}
+	g.claims = append(g.claims, name)
+	use(pod, name)
+	return g.before(creation(deviceClaim(name, 1+int64(g.IntN(2)))))
+}
+
+// before adds a step now, or returns it for later.
+func (g *generator) before(s step) []step {
+	if g.one(4) {
+		return []step{s}
+	}
+	g.scene.steps = append(g.scene.steps, s)
+	return nil
+}
+
+func (g *generator) addSpread(pod *wrappers.Pod) []step {
+	constraint := corev1.TopologySpreadConstraint{
+		MaxSkew: 1 + int32(g.IntN(2)), TopologyKey: pick(g, zoneLabel, corev1.LabelHostname),
+		WhenUnsatisfiable: pick(g, corev1.DoNotSchedule, corev1.DoNotSchedule, corev1.ScheduleAnyway), LabelSelector: g.apps(),
+	}
+	if constraint.WhenUnsatisfiable == corev1.DoNotSchedule && g.one(4) {
+		constraint.MinDomains = new(int32(2))
+	}
+	pod.Spec.TopologySpreadConstraints = append(pod.Spec.TopologySpreadConstraints, constraint)
+	return nil
+}
+
+// apps returns a selector of one of the apps.
+func (g *generator) apps() *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchLabels: map[string]string{appLabel: pick(g, "a", "b")}}
+}
+
+func (g *generator) addPort(pod *wrappers.Pod) []step {
+	pod.HostPort(pick(g, int32(80), 81))
+	return nil
+}
+
+func (g *generator) addGate(pod *wrappers.Pod) []step {
+	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: gate}}
+	return nil
+}
+
+func (g *generator) addToleration(pod *wrappers.Pod) []step {
+	pod.Tolerate(dedicated)
+	return nil
+}
+
+func (g *generator) addAffinity(pod *wrappers.Pod) []step {
+	all := &corev1.Affinity{}
+	pod.Spec.Affinity = all
+	terms := []corev1.PodAffinityTerm{{LabelSelector: g.apps(), TopologyKey: pick(g, zoneLabel, corev1.LabelHostname)}}
+	preferred := []corev1.WeightedPodAffinityTerm{{Weight: 1 + int32(g.IntN(100)), PodAffinityTerm: terms[0]}}
+	nodes := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{
+		Key: pick(g, zoneLabel, diskLabel), Operator: pick(g, corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn),
+		Values: []string{pick(g, "a", "b", "ssd", "hdd")},
+	}}}
+	switch g.IntN(6) {
+	case 0:
+		all.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: terms}
+	case 1:
+		all.PodAffinity = &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: terms}
+	case 2:
+		all.PodAntiAffinity = &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: preferred}
+	case 3:
+		all.PodAffinity = &corev1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: preferred}
+	case 4:
+		all.NodeAffinity = &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{nodes},
+		}}
+	default:
+		all.NodeAffinity = &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{
+			{Weight: 1 + int32(g.IntN(100)), Preference: nodes},
+		}}
+	}
+	return nil
+}
+
+// quantity returns a choice of amounts of CPU.
+func (g *generator) quantity(choices ...string) resource.Quantity { return resource.MustParse(pick(g, choices...)) }
