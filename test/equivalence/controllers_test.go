@@ -2,6 +2,7 @@ package equivalence
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,17 +54,19 @@ func actuate(pod *corev1.Pod) {
 
 // actForBindings completes the binding of volumes that the scheduler waits for in PreBind.
 func (s *stage) actForBindings(ctx context.Context) error {
+	if !slices.ContainsFunc(s.store(&corev1.PersistentVolume{}).List(), func(known any) bool {
+		return isHalfBound(known.(*corev1.PersistentVolume))
+	}) {
+		return nil
+	}
 	if err := s.look(ctx); err != nil {
 		return err
 	}
 	for i := range s.volumes.Items {
 		volume := &s.volumes.Items[i]
-		if volume.Spec.ClaimRef == nil || volume.Status.Phase != corev1.VolumeAvailable {
-			continue
-		}
 		for j := range s.volumeClaims.Items {
 			claim := &s.volumeClaims.Items[j]
-			if claim.UID != volume.Spec.ClaimRef.UID || claim.Spec.VolumeName != "" {
+			if !isHalfBound(volume) || claim.UID != volume.Spec.ClaimRef.UID || claim.Spec.VolumeName != "" {
 				continue
 			}
 			if err := s.bindVolume(ctx, volume, claim); err != nil {
@@ -72,6 +75,11 @@ func (s *stage) actForBindings(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// isHalfBound reports whether the scheduler has chosen the volume for a claim.
+func isHalfBound(volume *corev1.PersistentVolume) bool {
+	return volume.Spec.ClaimRef != nil && volume.Status.Phase == corev1.VolumeAvailable
 }
 
 func (s *stage) bindVolume(ctx context.Context, volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) error {
@@ -161,6 +169,19 @@ func (s *stage) releaseClaims(ctx context.Context, deallocate bool) error {
 		if err := s.api.Status().Update(ctx, claim); client.IgnoreNotFound(err) != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// cordonClaim cordons the node whose devices a claim has.
+func (s *stage) cordonClaim(ctx context.Context, name string) error {
+	for i := range s.claims.Items {
+		claim := &s.claims.Items[i]
+		if claim.Name != name || claim.Status.Allocation == nil {
+			continue
+		}
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: claim.Status.Allocation.Devices.Results[0].Pool}}
+		return s.edit(ctx, node, wholly, func() { node.Spec.Unschedulable = true })
 	}
 	return nil
 }

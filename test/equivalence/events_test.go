@@ -21,8 +21,8 @@ func (g *generator) event() {
 	}
 	ofTheme := map[theme][]func(){
 		preemption: {g.deletePod, g.endPods, g.budget},
-		volumes:    {g.volume, g.removeVolumeClaim},
-		devices:    {g.release, g.release, g.removeSlice, g.addClaim},
+		volumes:    {g.volume, g.removeVolumeClaim, g.contend, g.contend},
+		devices:    {g.release, g.release, g.removeSlice, g.addClaim, g.strand},
 		gates:      {g.openGate, g.openGate, g.openGate},
 		taints:     {g.taint, g.taint, g.tolerate},
 		resizes:    {g.resize, g.resize, g.resize, g.actuate, g.actuate},
@@ -34,13 +34,12 @@ func (g *generator) event() {
 	choices[g.IntN(len(choices))]()
 }
 
-func (g *generator) deletePod() { g.removePod(0) }
+func (g *generator) deletePod() { g.removePod(g.anyPod(), 0) }
 
 // terminatePod deletes a pod as its owner does: it terminates until its kubelet has ended it, which endPods does.
-func (g *generator) terminatePod() { g.removePod(30) }
+func (g *generator) terminatePod() { g.removePod(g.anyPod(), 30) }
 
-func (g *generator) removePod(grace client.GracePeriodSeconds) {
-	name := g.anyPod()
+func (g *generator) removePod(name string, grace client.GracePeriodSeconds) {
 	g.step(fmt.Sprintf("delete pod %s with a grace period of %d s", name, grace), func(s *stage, ctx context.Context) error {
 		return s.remove(ctx, podNamed(name), grace)
 	})
@@ -182,6 +181,37 @@ func (g *generator) addClaim() {
 	name := fmt.Sprintf("d%d", len(g.claims))
 	g.claims = append(g.claims, name)
 	g.create(deviceClaim(name, 1))
+}
+
+// contend adds a pod with a high priority and a volume claim that other pods have, too.
+func (g *generator) contend() {
+	if len(g.volumeClaims) == 0 {
+		g.pod()
+		return
+	}
+	pod := g.plainPod()
+	if g.has(preemption) {
+		pod.Class("high")
+	}
+	mount(pod, g.volumeClaims[g.IntN(len(g.volumeClaims))])
+	g.create(pod.Obj())
+}
+
+// strand leaves devices allocated to a claim on a node where its next pod cannot run.
+func (g *generator) strand() {
+	if len(g.claims) == 0 {
+		g.addClaim()
+		return
+	}
+	claim := g.claims[g.IntN(len(g.claims))]
+	for _, user := range g.users[claim] {
+		g.removePod(user, 0)
+	}
+	g.step("release claims, deallocate false", func(s *stage, ctx context.Context) error { return s.releaseClaims(ctx, false) })
+	g.step("cordon the node of claim "+claim, func(s *stage, ctx context.Context) error { return s.cordonClaim(ctx, claim) })
+	pod := g.plainPod()
+	g.use(pod, claim)
+	g.create(pod.Obj())
 }
 
 func podNamed(name string) *corev1.Pod { return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}} }

@@ -31,13 +31,16 @@ func storageClass() *storagev1.StorageClass {
 	}
 }
 
-func persistentVolume(name string, mode corev1.PersistentVolumeAccessMode) *corev1.PersistentVolume {
+// persistentVolume returns the volume with a number. No two have the same size: it is chance which of them a claim gets.
+func persistentVolume(number int, mode corev1.PersistentVolumeAccessMode) *corev1.PersistentVolume {
+	name := fmt.Sprintf("v%d", number)
+	size := resource.NewQuantity(int64(number+1)<<30, resource.BinarySI)
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PersistentVolumeSpec{
 			StorageClassName: className, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 			AccessModes:            []corev1.PersistentVolumeAccessMode{mode},
-			Capacity:               corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+			Capacity:               corev1.ResourceList{corev1.ResourceStorage: *size},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/" + name}},
 		},
 	}

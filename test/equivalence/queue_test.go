@@ -182,7 +182,9 @@ func (q *turnstile) note(format string, args ...any) {
 	q.record.Wakes = append(q.record.Wakes, fmt.Sprintf(format, args...))
 }
 
-func handledKey(obj any, namespace, name string) string { return fmt.Sprintf("%T/%s/%s", obj, namespace, name) }
+func handledKey(obj any, namespace, name string) string {
+	return fmt.Sprintf("%T/%s/%s", obj, namespace, name)
+}
 
 // keyOf returns the name of the object of an event.
 func keyOf(oldObj, newObj any) string {

@@ -30,7 +30,8 @@ const (
 	resizes    theme = "resizes"
 )
 
-var themes = []theme{preemption, volumes, devices, spread, affinity, ports, gates, taints, resizes}
+// themes are those of which each scene has two or three. Every other scene has preemption, too.
+var themes = []theme{volumes, devices, spread, affinity, ports, gates, taints, resizes}
 
 const (
 	minNodes, maxNodes = 3, 5
@@ -79,20 +80,24 @@ func (sc *scene) has(t theme) bool { return slices.Contains(sc.themes, t) }
 // generator makes a scene from a seed.
 type generator struct {
 	*rand.Rand
-	scene         *scene
-	nodes, pods   int
-	volumes       int
-	volumeClaims  []string
-	claims        []string
-	budgets, late int
+	scene        *scene
+	nodes, pods  int
+	volumes      int
+	volumeClaims []string
+	claims       []string
+	// users are the pods of each claim of devices.
+	users   map[string][]string
+	budgets int
 }
 
-// makeScene returns the scene of a seed: two or three themes, so that they meet.
+// makeScene returns the scene of a seed.
 func makeScene(seed uint64) *scene {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 14)), scene: &scene{seed: seed}}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 14)), scene: &scene{seed: seed}, users: map[string][]string{}}
 	chosen := slices.Clone(themes)
 	g.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
-	g.scene.themes = chosen[:2+g.IntN(2)]
+	if g.scene.themes = chosen[:2+g.IntN(2)]; g.one(2) {
+		g.scene.themes = append(g.scene.themes, preemption)
+	}
 	slices.Sort(g.scene.themes)
 	g.build()
 	wanted := minSteps + g.IntN(maxSteps-minSteps+1)
@@ -157,7 +162,7 @@ func (g *generator) node() {
 
 // volume adds a volume of one node or one zone.
 func (g *generator) volume() {
-	volume := persistentVolume(fmt.Sprintf("v%d", g.volumes), pick(g, accessModes...))
+	volume := persistentVolume(g.volumes, pick(g, accessModes...))
 	g.volumes++
 	if g.one(2) {
 		tie(volume, zoneLabel, pick(g, "a", "b"))
@@ -178,8 +183,8 @@ func (g *generator) anyNode() string { return fmt.Sprintf("n%d", g.IntN(g.nodes)
 
 func (g *generator) anyPod() string { return fmt.Sprintf("p%d", g.IntN(g.pods)) }
 
-// pod adds a pod, and before or after it what it needs.
-func (g *generator) pod() {
+// plainPod returns the next pod, which is not created yet.
+func (g *generator) plainPod() *wrappers.Pod {
 	name := fmt.Sprintf("p%d", g.pods)
 	g.pods++
 	pod := wrappers.MakePod(name).Label(appLabel, pick(g, "a", "b")).
@@ -187,6 +192,12 @@ func (g *generator) pod() {
 	if !g.one(3) {
 		pod.NoGrace()
 	}
+	return pod
+}
+
+// pod adds a pod, and before or after it what it needs.
+func (g *generator) pod() {
+	pod := g.plainPod()
 	features := map[theme]func(*wrappers.Pod) []step{
 		preemption: g.addPriority, volumes: g.addVolume, devices: g.addDevice, spread: g.addSpread, affinity: g.addAffinity,
 		ports: g.addPort, gates: g.addGate, taints: g.addToleration,
@@ -236,12 +247,17 @@ func (g *generator) addVolume(pod *wrappers.Pod) []step {
 func (g *generator) addDevice(pod *wrappers.Pod) []step {
 	name := fmt.Sprintf("d%d", len(g.claims))
 	if len(g.claims) > 0 && g.one(2) {
-		use(pod, g.claims[g.IntN(len(g.claims))])
+		g.use(pod, g.claims[g.IntN(len(g.claims))])
 		return nil
 	}
 	g.claims = append(g.claims, name)
-	use(pod, name)
+	g.use(pod, name)
 	return g.before(creation(deviceClaim(name, 1+int64(g.IntN(2)))))
+}
+
+func (g *generator) use(pod *wrappers.Pod, claim string) {
+	g.users[claim] = append(g.users[claim], pod.Name)
+	use(pod, claim)
 }
 
 // before adds a step now, or returns it for later.
@@ -316,4 +332,6 @@ func (g *generator) addAffinity(pod *wrappers.Pod) []step {
 }
 
 // quantity returns a choice of amounts of CPU.
-func (g *generator) quantity(choices ...string) resource.Quantity { return resource.MustParse(pick(g, choices...)) }
+func (g *generator) quantity(choices ...string) resource.Quantity {
+	return resource.MustParse(pick(g, choices...))
+}

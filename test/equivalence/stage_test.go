@@ -90,7 +90,9 @@ func (s *stage) edit(ctx context.Context, object client.Object, update updater, 
 // updater writes an object, or a part of it.
 type updater func(ctx context.Context, api client.Client, object client.Object) error
 
-func wholly(ctx context.Context, api client.Client, object client.Object) error { return api.Update(ctx, object) }
+func wholly(ctx context.Context, api client.Client, object client.Object) error {
+	return api.Update(ctx, object)
+}
 
 func statusOnly(ctx context.Context, api client.Client, object client.Object) error {
 	return api.Status().Update(ctx, object)
