@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -112,7 +113,7 @@ func (c *cluster) startScheduler(t *testing.T, access *rest.Config) {
 	stock, err := latest.Default()
 	must(t, err)
 	stock.Profiles[0].SchedulerName = stockName
-	profiles := append(cfg.ComponentConfig.Profiles, stock.Profiles[0])
+	profiles := slices.Concat(cfg.ComponentConfig.Profiles, stock.Profiles)
 	for i := range profiles {
 		breakTies(profiles[i].Plugins)
 	}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -81,7 +82,7 @@ func (g *generator) tolerate() {
 
 // resize asks for more or less CPU; a bound pod has it after actuate.
 func (g *generator) resize() {
-	cpu := g.quantity("250m", "250m", "500m", "1", "2")
+	cpu := quantity(g, "250m", "250m", "500m", "1", "2")
 	g.change("resize to "+cpu.String(), g.anyPod(), byResize, func(pod *corev1.Pod) {
 		resources := &pod.Spec.Containers[0].Resources
 		resources.Requests[corev1.ResourceCPU], resources.Limits[corev1.ResourceCPU] = cpu, cpu
@@ -99,7 +100,7 @@ func (g *generator) relabelNode() {
 }
 
 func (g *generator) resizeNode() {
-	cpu := g.quantity("500m", "2", "4")
+	cpu := quantity(g, "500m", "2", "4")
 	g.changeNode("allocatable "+cpu.String(), statusOnly, func(node *corev1.Node) {
 		node.Status.Capacity[corev1.ResourceCPU], node.Status.Allocatable[corev1.ResourceCPU] = cpu, cpu
 	})
@@ -212,6 +213,11 @@ func (g *generator) strand() {
 	pod := g.plainPod()
 	g.use(pod, claim)
 	g.create(pod.Obj())
+}
+
+// quantity returns one of the amounts.
+func quantity(g *generator, choices ...string) resource.Quantity {
+	return resource.MustParse(pick(g, choices...))
 }
 
 func podNamed(name string) *corev1.Pod { return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}} }

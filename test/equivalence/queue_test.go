@@ -41,6 +41,9 @@ type record struct {
 	// Wakes has the pods that an event moved, and the failures, in order. It explains Attempts, and is not compared: the
 	// goroutines of informers write it.
 	Wakes []string
+	// Reached counts what has happened by kind: which plugins have rejected pods, and for which rejections others were
+	// preempted.
+	Reached map[string]int
 }
 
 // newTurnstile puts a turnstile before the queue of a scheduler that does not run yet.
@@ -65,13 +68,14 @@ func newTurnstile(sched *scheduler.Scheduler) *turnstile {
 		if fit := (*framework.FitError)(nil); errors.As(status.AsError(), &fit) {
 			by = sets.List(fit.Diagnosis.UnschedulablePlugins)
 		}
+		q.reached(by, nominated != "")
 		q.note("%s failed, nominated %q, rejected by %v: %s", pod.Pod.Name, nominated, by, status.Message())
 		fail(ctx, f, pod, status, nominating, start)
 	}
 	return q
 }
 
-func newRecord() *record { return &record{Attempts: map[string]int{}} }
+func newRecord() *record { return &record{Attempts: map[string]int{}, Reached: map[string]int{}} }
 
 // Pop waits until the test admits the next pod.
 func (q *turnstile) Pop(logger klog.Logger) (framework.QueuedEntityInfo, error) {
@@ -180,6 +184,17 @@ func (q *turnstile) note(format string, args ...any) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.record.Wakes = append(q.record.Wakes, fmt.Sprintf(format, args...))
+}
+
+// reached counts a failed attempt.
+func (q *turnstile) reached(by []string, preempted bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, plugin := range by {
+		if q.record.Reached["rejection by "+plugin]++; preempted {
+			q.record.Reached["preemption after rejection by "+plugin]++
+		}
+	}
 }
 
 func handledKey(obj any, namespace, name string) string {
