@@ -14,6 +14,7 @@ package equivalence
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -39,8 +40,11 @@ func TestEquivalence_OneUnitForAllPods(t *testing.T) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Skip("KUBEBUILDER_ASSETS does not name the directory with etcd and kube-apiserver: run make test")
 	}
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard) // What matters of the log is in the record of the turnstile.
+	// What matters of the log is in the record of the turnstile.
+	flags := flag.NewFlagSet("klog", flag.PanicOnError)
+	klog.InitFlags(flags)
+	must(t, flags.Parse([]string{"-logtostderr=false", "-stderrthreshold=FATAL"}))
+	klog.SetOutput(io.Discard)
 	ctrl.SetLogger(klog.Background())
 	base, other := sideOf(t, "EQUIVALENCE_BASE", stock), sideOf(t, "EQUIVALENCE_SIDE", governed)
 	seeds, verbose := seedsOf(t)
