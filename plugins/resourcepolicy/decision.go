@@ -84,6 +84,8 @@ type view struct {
 	started   time.Time
 	// walk is what the pod has met in the units so far.
 	walk *walk
+	// noRoom are the units that were passed over because no node has room, without asking the filters.
+	noRoom map[int]bool
 	// askings are what the pod asks of ECI in each virtual unit, and closed why the virtual nodes there do not take it.
 	askings map[int]*virtualnode.Asking
 	closed  map[int]closure
@@ -123,6 +125,7 @@ func (v *view) Room(unit int) placement.Room {
 	room := placement.RoomUnfit
 	if !v.walk.failed.Has(u.ID) {
 		room = v.roomOn(u, nodes)
+		v.noRoom[unit] = room != placement.RoomYes
 	}
 	if room != placement.RoomYes && v.pl.fresh.isLeaving(nodes.positions) {
 		return placement.RoomLeaving
@@ -133,13 +136,10 @@ func (v *view) Room(unit int) placement.Room {
 // roomOn looks for room on the nodes of a unit.
 func (v *view) roomOn(unit *placement.Unit, nodes *members) placement.Room {
 	if !unit.Nodes.Virtual {
-		room, rejected := v.candidate.room(nodes, v.pl.index.nodes)
-		rejected.addTo(v.walk.rejectors)
-		return room
+		return v.candidate.room(nodes, v.pl.index.nodes)
 	}
 	asking := v.asking(unit)
-	room, rejected, refusals := v.candidate.virtualRoom(nodes, v.pl.index.nodes, func(node string) (offer.Verdict, bool) { return v.pl.offers.Takes(asking, node) })
-	rejected.addTo(v.walk.rejectors)
+	room, refusals := v.candidate.virtualRoom(nodes, v.pl.index.nodes, func(node string) (offer.Verdict, bool) { return v.pl.offers.Takes(asking, node) })
 	if len(refusals) > 0 {
 		v.closed[unit.Index] = newClosure(refusals)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
+	"github.com/spillway-k8s/spillway/plugins/wakeup"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -280,8 +282,15 @@ func TestAPodThatIsAboutToEnterKeepsItsSlot(t *testing.T) {
 // The queue may hold a pod again before the handler of this plugin hears of its new labels. The pod then has no ticket to be woken by.
 func TestWaitingPodUpdated_HeldPodWithNewLabels(t *testing.T) {
 	q := newQueue(t, 10, "64")
-	q.ask(q.pod("tried", 0, 0))
-	before := q.pod("held", 0, 1)
+	grouped := wrappers.MakePolicy("p").Selector("app", "web").GroupBy("version").Unit(wrappers.ECS().Max(10))
+	q.pl.policies = fixedSource{placement.NewPolicies().WithNamespace("default", []*placement.Policy{placement.Compile(grouped.Obj())})}
+	inGroup := func(name, version string, age int64) *corev1.Pod {
+		pod := q.pod(name, 0, age)
+		pod.Labels["version"] = version
+		return pod
+	}
+	q.ask(inGroup("tried", "new", 0))
+	before := inGroup("held", "old", 1)
 	after := before.DeepCopy()
 	after.Labels["version"] = "new"
 	if q.ask(after) {
@@ -291,5 +300,27 @@ func TestWaitingPodUpdated_HeldPodWithNewLabels(t *testing.T) {
 	q.pl.waitingPodUpdated(before, after)
 	if !slices.Contains(q.h.activated, "held") {
 		t.Errorf("activated: %v", q.h.activated)
+	}
+}
+
+// An edit of labels that nobody reads is no reason to try a pod again, whether a policy governs it or not.
+func TestWaitingPodUpdated_LabelsThatNobodyReads(t *testing.T) {
+	for name, pod := range map[string]*wrappers.Pod{"governed": webPod("p").Request("cpu", "9"), "not governed": wrappers.MakePod("p")} {
+		t.Run(name, func(t *testing.T) {
+			q := newQueue(t, 10, "4")
+			before := pod.Obj()
+			if err := q.pl.pods.GetStore().Add(before); err != nil {
+				t.Fatal(err)
+			}
+			q.try(before, infos(t, q.nodes), nothing)
+			q.pl.waker.Park(wakeup.Parking{Pod: before, Topics: []string{wakeup.NamespaceTopic("default")}})
+			after := before.DeepCopy()
+			metav1.SetMetaDataLabel(&after.ObjectMeta, "x", "y")
+			q.h.activated = nil
+			q.pl.waitingPodUpdated(before, after)
+			if len(q.h.activated) > 0 {
+				t.Errorf("activated: %v", q.h.activated)
+			}
+		})
 	}
 }

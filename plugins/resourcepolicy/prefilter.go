@@ -156,7 +156,7 @@ func (pl *ResourcePolicy) newView(
 	return &view{
 		pl: pl, policies: policies, policy: policy, pod: pod, group: group, requests: vector(policy, pod),
 		candidate: newCandidate(klog.FromContext(ctx), pod, pl.comesFromElsewhere), walk: pl.inflight.takeWalk(pod.UID), started: time.Now().Truncate(time.Second),
-		askings: map[int]*virtualnode.Asking{}, closed: map[int]closure{},
+		askings: map[int]*virtualnode.Asking{}, closed: map[int]closure{}, noRoom: map[int]bool{},
 	}
 }
 

@@ -41,8 +41,12 @@ func newRejection(s *cycleState, decision *placement.Decision) rejection {
 	for i := range s.policy.Units {
 		unit := &s.policy.Units[i]
 		r.barred = r.barred || s.view.Barred(i) != ""
-		if len(s.view.pl.index.members(unit.Nodes).positions) == 0 {
+		nodes := s.view.pl.index.members(unit.Nodes)
+		if len(nodes.positions) == 0 {
 			r.empty.Insert(unit.ID)
+		}
+		if s.view.noRoom[i] {
+			s.view.candidate.rejectors(nodes, s.view.pl.index.nodes, s.view.closed[i].why != "", r.plugins)
 		}
 	}
 	return r

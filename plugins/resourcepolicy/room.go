@@ -32,7 +32,7 @@ type scalar struct {
 	elsewhere bool
 }
 
-// rejectedBy is a set of the plugins whose filters would have rejected nodes that were passed over without asking them.
+// rejectedBy is a set of plugins whose filters would have rejected nodes that were passed over without asking them.
 type rejectedBy uint8
 
 // addTo has the names in the same order.
@@ -84,71 +84,64 @@ func newCandidate(logger klog.Logger, pod *corev1.Pod, elsewhere func(corev1.Res
 
 // room searches the members for a node that could take the pod. It may say yes where another plugin's filter says no (PostFilter then moves the pod
 // on), but never no where all filters say yes: a unit is not passed over by mistake (R5).
-// The rejection is what kept the pod from the nodes when there is no room.
-func (c *candidate) room(m *members, nodes []fwk.NodeInfo) (placement.Room, rejectedBy) {
+func (c *candidate) room(m *members, nodes []fwk.NodeInfo) placement.Room {
 	if len(m.positions) == 0 {
-		return placement.RoomNoNodes, 0
+		return placement.RoomNoNodes
 	}
 	if m.tooBigVersion == m.version && c.request.atLeast(&m.tooBig) {
-		return placement.RoomNone, rejectedByFit
+		return placement.RoomNone
 	}
-	var rejected rejectedBy
-	coming := false
+	outOfResources, coming := true, false
 	for n := range m.positions {
 		at := (m.next + n) % len(m.positions)
 		info := nodes[m.positions[at]]
 		if !c.request.fits(info) {
-			rejected |= rejectedByFit
 			continue
 		}
-		by := c.rejectedOn(info.Node(), m.set.Virtual)
-		if by == 0 {
+		outOfResources = false
+		if c.rejectedOn(info.Node(), m.set.Virtual) == 0 {
 			m.next = at
-			return placement.RoomYes, 0
+			return placement.RoomYes
 		}
-		rejected |= by
 		coming = coming || isNotReady(info.Node())
 	}
 	switch {
 	case coming:
-		return placement.RoomComing, rejected
-	case rejected != rejectedByFit:
-		return placement.RoomRefused, rejected
+		return placement.RoomComing
+	case !outOfResources:
+		return placement.RoomRefused
 	}
 	m.tooBig, m.tooBigVersion = c.request, m.version
-	return placement.RoomNone, rejected
+	return placement.RoomNone
 }
 
 // virtualRoom searches virtual nodes, of which there are few, for one that could take the pod. takes tells what ECI says of a node; the refusals are those
 // of the nodes that it wants and where ECI refuses it.
 func (c *candidate) virtualRoom(
 	m *members, nodes []fwk.NodeInfo, takes func(node string) (offer.Verdict, bool),
-) (placement.Room, rejectedBy, []offer.Verdict) {
+) (placement.Room, []offer.Verdict) {
 	if len(m.positions) == 0 {
-		return placement.RoomNoNodes, 0, nil
+		return placement.RoomNoNodes, nil
 	}
 	room, coming := placement.RoomNone, false
-	var rejected rejectedBy
 	var refusals []offer.Verdict
 	for _, at := range m.positions {
 		info := nodes[at]
 		if !c.matches(info.Node()) {
-			room, rejected = max(room, placement.RoomRefused), rejected|rejectedByAffinity
+			room = max(room, placement.RoomRefused)
 			continue
 		}
 		verdict, taken := takes(info.Node().Name)
-		by := c.rejectedOn(info.Node(), true)
 		switch {
 		case !taken:
-			refusals, rejected = append(refusals, verdict), rejected|rejectedByVirtualNode
+			refusals = append(refusals, verdict)
 		case !c.request.fits(info):
-			rejected |= rejectedByFit
-		case by == 0:
-			return placement.RoomYes, 0, nil
+		case c.rejectedOn(info.Node(), true) == 0:
+			return placement.RoomYes, nil
 		case isNotReady(info.Node()):
-			coming, rejected = true, rejected|by
+			coming = true
 		default:
-			room, rejected = max(room, placement.RoomRefused), rejected|by
+			room = max(room, placement.RoomRefused)
 		}
 	}
 	switch {
@@ -157,7 +150,25 @@ func (c *candidate) virtualRoom(
 	case len(refusals) > 0:
 		room = placement.RoomClosed
 	}
-	return room, rejected, refusals
+	return room, refusals
+}
+
+// rejectors adds the plugins to a set that would have rejected the members if they had been asked: of each node the first one, as the framework does. closed
+// is true when ECI accepts the pod on none of them.
+func (c *candidate) rejectors(m *members, nodes []fwk.NodeInfo, closed bool, plugins sets.Set[string]) {
+	var all rejectedBy
+	for _, at := range m.positions {
+		by := c.rejectedOn(nodes[at].Node(), m.set.Virtual)
+		switch {
+		case by != 0:
+		case closed:
+			by = rejectedByVirtualNode
+		case !c.request.fits(nodes[at]):
+			by = rejectedByFit
+		}
+		all |= by
+	}
+	all.addTo(plugins)
 }
 
 // matches tells whether the labels of the node are those that the pod wants.

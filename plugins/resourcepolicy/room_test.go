@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2/ktesting"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
@@ -46,11 +47,14 @@ func TestRoom(t *testing.T) {
 		"the pod tolerates the cordon": {
 			node: cordoned, pod: webPod("p").Tolerate("node.kubernetes.io/unschedulable"), want: placement.RoomYes,
 		},
-		"the node is tainted":          {node: machine("a", "a").Taint("dedicated", "db"), want: placement.RoomRefused, by: rejectedByVirtualNode},
-		"the pod wants another node":   {pod: wantsARM, want: placement.RoomRefused, by: rejectedByAffinity},
-		"a virtual node's own taint":   {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4"), unit: wrappers.ECI(), want: placement.RoomYes},
-		"a closed virtual node":        {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4").Taint("closed", ""), unit: wrappers.ECI(), want: placement.RoomRefused, by: rejectedByVirtualNode},
-		"a virtual node is never ecs":  {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4"), unit: wrappers.ECS(), want: placement.RoomNoNodes},
+		"the node is tainted":         {node: machine("a", "a").Taint("dedicated", "db"), want: placement.RoomRefused, by: rejectedByVirtualNode},
+		"the pod wants another node":  {pod: wantsARM, want: placement.RoomRefused, by: rejectedByAffinity},
+		"a virtual node's own taint":  {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4"), unit: wrappers.ECI(), want: placement.RoomYes},
+		"a closed virtual node":       {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4").Taint("closed", ""), unit: wrappers.ECI(), want: placement.RoomRefused, by: rejectedByVirtualNode},
+		"a virtual node is never ecs": {node: wrappers.MakeVirtualNode("a").Capacity("cpu", "4"), unit: wrappers.ECS(), want: placement.RoomNoNodes},
+		"a node that is too small is tainted, too": {
+			node: machine("a", "a").Taint("dedicated", "db"), pod: webPod("p").Request("cpu", "5"), want: placement.RoomNone, by: rejectedByVirtualNode,
+		},
 		"an ECS node is never virtual": {unit: wrappers.ECI(), want: placement.RoomNoNodes},
 	}
 	for name, tc := range cases {
@@ -69,11 +73,17 @@ func TestRoom(t *testing.T) {
 			nodes := infos(t, []*wrappers.Node{tc.node}, tc.pods...)
 			m := &members{set: policy.Units[0].Nodes}
 			m.rebuild(nodes)
-			if tc.want == placement.RoomNone {
+			if tc.want == placement.RoomNone && tc.by == 0 {
 				tc.by = rejectedByFit
 			}
-			if got, by := newCandidate(logger, tc.pod.Obj(), elsewhere).room(m, nodes); got != tc.want || by != tc.by {
-				t.Errorf("room = %v, rejected by %b, want %v, %b", got, by, tc.want, tc.by)
+			c := newCandidate(logger, tc.pod.Obj(), elsewhere)
+			if got := c.room(m, nodes); got != tc.want {
+				t.Errorf("room = %v, want %v", got, tc.want)
+			}
+			want, got := sets.New[string](), sets.New[string]()
+			tc.by.addTo(want)
+			if c.rejectors(m, nodes, false, got); !got.Equal(want) {
+				t.Errorf("rejected by %v, want %v", sets.List(got), sets.List(want))
 			}
 		})
 	}
@@ -85,8 +95,7 @@ func TestRoomRemembersWhatIsTooBig(t *testing.T) {
 	m := &members{set: placement.Compile(wrappers.MakePolicy("p").Unit(wrappers.ECS()).Obj()).Units[0].Nodes}
 	m.rebuild(nodes)
 	room := func(cpu string) placement.Room {
-		room, _ := newCandidate(logger, webPod("p").Request("cpu", cpu).Obj(), elsewhere).room(m, nodes)
-		return room
+		return newCandidate(logger, webPod("p").Request("cpu", cpu).Obj(), elsewhere).room(m, nodes)
 	}
 	if room("3") != placement.RoomNone || m.tooBigVersion != m.version {
 		t.Error("a full search that found nothing is not remembered")

@@ -134,7 +134,7 @@ func (pl *ResourcePolicy) waitingPodUpdated(before, after *corev1.Pod) {
 		pl.podGone(after)
 		return
 	}
-	if !maps.Equal(before.Labels, after.Labels) {
+	if pl.relabelled(before, after) {
 		// It may have another policy now, or another group. The queue looks again at a pod that is held, but it may
 		// have done so before this handler ran: a pod it held once more would lose its ticket here and never be woken.
 		_, held := pl.admission.isHeld(after.UID)
@@ -149,6 +149,21 @@ func (pl *ResourcePolicy) waitingPodUpdated(before, after *corev1.Pod) {
 			pl.notices.add(after)
 		}
 	}
+}
+
+// relabelled reports whether an edit of its labels may give a waiting pod another policy, group or unit.
+func (pl *ResourcePolicy) relabelled(before, after *corev1.Pod) bool {
+	if maps.Equal(before.Labels, after.Labels) {
+		return false
+	}
+	policies := pl.policies.Policies()
+	if policies.Governing(before.Namespace, before.Labels) == nil && policies.Governing(after.Namespace, after.Labels) == nil {
+		return false
+	}
+	was, _ := pl.groupOf(before)
+	is, grouped := pl.groupOf(after)
+	r, _ := pl.inflight.rejection(after.UID)
+	return was != is || !grouped || r.barred
 }
 
 func (pl *ResourcePolicy) podDeleted(pod *corev1.Pod) {

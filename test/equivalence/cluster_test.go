@@ -118,7 +118,8 @@ func (c *cluster) startScheduler(t *testing.T, access *rest.Config) {
 		breakTies(profiles[i].Plugins)
 	}
 	registry := frameworkruntime.Registry{rankName: newRank}
-	for name, factory := range plugins.All() {
+	factories, handleFailures := plugins.All()
+	for name, factory := range factories {
 		must(t, registry.Register(name, factory))
 	}
 	cc := cfg.Complete()
@@ -132,6 +133,7 @@ func (c *cluster) startScheduler(t *testing.T, access *rest.Config) {
 		scheduler.WithPodMaxInUnschedulablePodsDuration(cc.PodMaxInUnschedulablePodsDuration),
 		scheduler.WithParallelism(cc.ComponentConfig.Parallelism))
 	must(t, err)
+	sched.FailureHandler = handleFailures(sched.FailureHandler)
 	c.sched, c.informers, c.queue = sched, cc.InformerFactory, newTurnstile(sched)
 	done := make(chan struct{})
 	go func() {
