@@ -3,17 +3,23 @@
 ##@ Test
 
 .PHONY: test
-test: test-unit test-chart test-monitoring test-conformance test-load test-eci test-e2e test-docs ## Run every test but test-skew and test-fuzz: those of packages and the conformance suite under the race detector, the load tests in their short form, the scripts of ECI, the chart and the pages.
+test: test-unit test-chart test-monitoring test-conformance test-equivalence test-load test-eci test-e2e test-docs ## Run every test but test-skew and test-fuzz: those of packages and the conformance suite under the race detector, the comparison with kube-scheduler, the load tests in their short form, the scripts of ECI, the chart and the pages.
 
 .PHONY: test-unit
 test-unit: ## Run the tests of single packages.
 	@echo "unit tests (the first run compiles Kubernetes with the race detector: minutes with a cold cache)"
-	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|load|eci|e2e|perf|skew)$$|/test/conformance/')
+	@CGO_ENABLED=1 go test -race -timeout 15m $(shell go list ./... | grep -vE '/test/(conformance|equivalence|load|eci|e2e|perf|skew)$$|/test/conformance/')
 
 .PHONY: test-conformance
 test-conformance: $(BIN)/etcd $(BIN)/kube-apiserver ## Run the Ginkgo suite: the real scheduler and controllers on a real API server.
 	@echo "conformance tests (the first run compiles the scheduler with the race detector: minutes with a cold cache)"
 	@KUBEBUILDER_ASSETS=$(BIN) CGO_ENABLED=1 go test -race -timeout 20m -p 1 ./test/conformance ./test/conformance/ack -ginkgo.randomize-all $(if $(FOCUS),-ginkgo.focus "$(FOCUS)")
+
+# Without the race detector: it plays one pod at a time.
+.PHONY: test-equivalence
+test-equivalence: $(BIN)/etcd $(BIN)/kube-apiserver ## Play random scenes with kube-scheduler and with a policy that changes nothing, and compare; SEEDS=n for more than 100, SEED=n for one.
+	@echo "comparison with kube-scheduler (100 scenes: a few minutes)"
+	@KUBEBUILDER_ASSETS=$(BIN) EQUIVALENCE_SEEDS=$(SEEDS) EQUIVALENCE_SEED=$(SEED) CGO_ENABLED=0 go test -trimpath -count 1 $(if $(SEED),-v) -timeout 60m ./test/equivalence
 
 # Without the race detector, and with the settings of GO_BUILD: the test shares its compiled packages with the binaries. Never from go's cache of results,
 # which does not know the binaries that are run.

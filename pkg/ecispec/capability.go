@@ -14,6 +14,8 @@ const (
 	capabilityPrefix = "CAP_"
 	// maxCapabilityName is the maximum length of a name in spec.allowedCapabilities of a VirtualNode.
 	maxCapabilityName = 32
+	// maxAddedCapabilities is one more than spec.allowedCapabilities of a VirtualNode can have: no list allows as many.
+	maxAddedCapabilities = 65
 )
 
 // AddedCapability is a capability that a container adds.
@@ -28,6 +30,8 @@ type AddedCapability struct {
 // grant to every container: each once, init containers and sidecars first, in the order of the pod. Names are read as
 // container runtimes read them, in upper or lower case, with CAP_ or without. What a container drops does not matter.
 // It is nil, without an allocation, for a pod that adds none. Names for which Unsupported has a reason are left out.
+//
+// Nobody limits how many a pod adds, so that at most maxAddedCapabilities are returned: more than any VirtualNode allows.
 func AddedCapabilities(pod *corev1.Pod) []AddedCapability {
 	return addedBy(pod.Spec.Containers, addedBy(pod.Spec.InitContainers, nil))
 }
@@ -42,6 +46,9 @@ func addedBy(containers []corev1.Container, added []AddedCapability) []AddedCapa
 		for _, capability := range container.SecurityContext.Capabilities.Add {
 			name := capabilityName(capability)
 			known := func(other AddedCapability) bool { return other.Name == name }
+			if len(added) == maxAddedCapabilities {
+				return added
+			}
 			if isGrantable(name) && !isGranted(name) && !slices.ContainsFunc(added, known) {
 				added = append(added, AddedCapability{Name: name, Container: container.Name})
 			}

@@ -1,6 +1,7 @@
 package ecispec
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"testing"
@@ -75,4 +76,15 @@ func FuzzAddedCapabilities(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAddedCapabilities_Many bounds what a pod costs: nobody limits how many capabilities it adds.
+func TestAddedCapabilities_Many(t *testing.T) {
+	var names []corev1.Capability
+	for i := range 10 * maxAddedCapabilities {
+		names = append(names, corev1.Capability(fmt.Sprintf("C%d", i)))
+	}
+	if got := AddedCapabilities(plain().Add(names...).Add(names...).Obj()); len(got) != maxAddedCapabilities {
+		t.Errorf("%d capabilities, want %d", len(got), maxAddedCapabilities)
+	}
 }

@@ -40,3 +40,27 @@ func (h *heldPods) Pop() any {
 	h.tickets = h.tickets[:len(h.tickets)-1]
 	return last
 }
+
+// firstPods are the first held pods of several shapes: a heap with the one that goes first at the top.
+type firstPods []*ticket
+
+var _ heap.Interface = &firstPods{}
+
+// Len, Less, Swap, Push and Pop are those of container/heap.
+func (f firstPods) Len() int { return len(f) }
+
+// Less orders the heap.
+func (f firstPods) Less(i, j int) bool { return goesFirst(f[i], f[j]) }
+
+// Swap swaps two pods.
+func (f firstPods) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
+
+// Push adds a pod.
+func (f *firstPods) Push(x any) { *f = append(*f, x.(*ticket)) }
+
+// Pop takes the last pod out.
+func (f *firstPods) Pop() any {
+	last := (*f)[len(*f)-1]
+	*f = (*f)[:len(*f)-1]
+	return last
+}

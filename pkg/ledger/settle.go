@@ -17,29 +17,41 @@ func (t *Tickets) settle() Moves {
 		t.claimLate()
 		moves.Held = t.takeBack()
 	}
-	refused := map[string]bool{}
-	for {
-		pod := t.first(refused)
-		if pod == nil {
-			return moves
-		}
-		if t.admit(pod) {
-			moves.Free = append(moves.Free, pod.UID)
-		} else {
-			// Its younger likes would be refused, too.
-			refused[pod.Shape] = true
-		}
+	if t.counts == nil && t.trying > 0 {
+		return moves
 	}
+	full := t.isFullForAll()
+	for first := t.firstOfShapes(); len(first) > 0; {
+		pod := first[0]
+		switch {
+		case t.admit(pod):
+			moves.Free = append(moves.Free, pod.UID)
+			if next := t.held[pod.Shape]; next != nil {
+				first[0] = next.tickets[0]
+				heap.Fix(&first, 0)
+				continue
+			}
+		case full && !(t.hasLowest && pod.Priority > t.lowest):
+			return moves // Nobody who comes behind it has a slot, or may make one.
+		}
+		heap.Pop(&first) // Its younger likes would be refused, too.
+	}
+	return moves
 }
 
-// first returns the held pod that goes first, of all shapes but the refused ones.
-func (t *Tickets) first(refused map[string]bool) *ticket {
-	var first *ticket
-	for shape, pods := range t.held {
-		if top := pods.tickets[0]; !refused[shape] && (first == nil || goesFirst(top, first)) {
-			first = top
-		}
+// isFullForAll reports whether no pod has a slot, whatever it requests.
+func (t *Tickets) isFullForAll() bool {
+	none := make([]int64, t.policy.VectorLen())
+	return t.counts != nil && t.policy.FullForAll(none, func(unit int) placement.Usage { return t.counts[unit].Merge(t.tried[unit]) })
+}
+
+// firstOfShapes returns the held pod of each shape that goes first, as a heap.
+func (t *Tickets) firstOfShapes() firstPods {
+	first := make(firstPods, 0, len(t.held))
+	for _, pods := range t.held {
+		first = append(first, pods.tickets[0])
 	}
+	heap.Init(&first)
 	return first
 }
 

@@ -54,6 +54,7 @@ type Decision struct {
 	policy                                      *Policy
 	verdicts                                    []verdict
 	needsRoom, passedFull, leaving, terminating bool
+	victimsRemain                               bool
 }
 
 type verdict struct {
@@ -124,7 +125,7 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 func (d *Decision) stops(unit *Unit, view View) (words string, stops bool) {
 	switch {
 	case view.Nominated(unit.Index):
-		d.Outcome, d.Unit = Waiting, unit.Index
+		d.Outcome, d.Unit, d.victimsRemain = Waiting, unit.Index, true
 		return ", waits for the pods that it preempted to end", true
 	case d.policy.preemptFirst && !unit.noPreemption && view.Preempt(unit.Index):
 		d.Outcome, d.Unit = Preempting, unit.Index
@@ -198,6 +199,9 @@ func (d *Decision) Leaving() bool { return d.leaving }
 
 // Terminating reports whether the pod waits for the terminating pods of its policy (R6, LackResourceAndNoTerminating).
 func (d *Decision) Terminating() bool { return d.terminating }
+
+// VictimsRemain reports whether the pod waits for the pods that it has preempted to leave their node.
+func (d *Decision) VictimsRemain() bool { return d.victimsRemain }
 
 // hasClock tells whether pods wait in the unit for the timeout (source: ACK, whenTryNextUnits TimeoutOrExceedMax).
 func (p *Policy) hasClock(unit *Unit) bool {

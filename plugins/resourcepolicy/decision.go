@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
@@ -41,6 +42,10 @@ type cycleState struct {
 	sampled bool
 	// waits is true when the attempt has ended with a pod that waits, and mayPreempt when the Preemption plugin may try to make room.
 	waits, mayPreempt bool
+	// failed is true when it has ended with a pod that no unit can take.
+	failed bool
+	// why is the reason for the user, unless PreFilter has given it.
+	why string
 	// usage is what the group has in the unit. A simulation changes it as it adds and removes pods.
 	usage placement.Usage
 }
@@ -86,6 +91,8 @@ type view struct {
 	walk *walk
 	// noRoom are the units that were passed over because no node has room, without asking the filters.
 	noRoom map[int]bool
+	// judged are the ECS nodes that another plugin has rejected in this cycle, by name.
+	judged sets.Set[string]
 	// askings are what the pod asks of ECI in each virtual unit, and closed why the virtual nodes there do not take it.
 	askings map[int]*virtualnode.Asking
 	closed  map[int]closure

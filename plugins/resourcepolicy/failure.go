@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,7 +21,9 @@ func (s *Set) FailureHandler(next scheduler.FailureHandlerFn) scheduler.FailureH
 	return func(
 		ctx context.Context, profile framework.Framework, pod *framework.QueuedPodInfo, status *fwk.Status, nominating *fwk.NominatingInfo, start time.Time,
 	) {
-		if r, ok := s.pl.inflight.rejection(pod.Pod.UID); ok && status.IsRejected() && (r.held != "" || r.moving) {
+		// Without a FitError no plugin was asked in this attempt: what is remembered is of an older one.
+		fit := (*framework.FitError)(nil)
+		if r, ok := s.pl.inflight.rejection(pod.Pod.UID); ok && errors.As(status.AsError(), &fit) && (r.held != "" || r.moving) {
 			profile = reporter{Framework: profile, ctx: ctx, rejection: r}
 		}
 		next(ctx, profile, pod, status, nominating, start)

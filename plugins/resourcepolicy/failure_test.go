@@ -15,8 +15,12 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
+
+// noNodes is what the scheduler says when it asks no plugin because there is no node.
+const noNodes = "no nodes available to schedule pods"
 
 // failingProfile is the little of a profile that the failure handler needs.
 type failingProfile struct {
@@ -33,9 +37,9 @@ func report(t *testing.T, pl *ResourcePolicy, pod *corev1.Pod, status *fwk.Statu
 	_, ctx := ktesting.NewTestContext(t)
 	client := fake.NewClientset(pod)
 	handler := (&Set{pl: pl}).FailureHandler(func(
-		_ context.Context, profile framework.Framework, info *framework.QueuedPodInfo, status *fwk.Status, nominating *fwk.NominatingInfo, _ time.Time,
+		_ context.Context, profile framework.Framework, info *framework.QueuedPodInfo, _ *fwk.Status, nominating *fwk.NominatingInfo, _ time.Time,
 	) {
-		condition := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: status.Message()}
+		condition := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "stock"}
 		if cacher := profile.APICacher(); cacher != nil {
 			if _, err := cacher.PatchPodStatus(info.Pod, []*corev1.PodCondition{&condition}, nominating); err != nil {
 				t.Error(err)
@@ -49,6 +53,9 @@ func report(t *testing.T, pl *ResourcePolicy, pod *corev1.Pod, status *fwk.Statu
 		}
 	})
 	info := &framework.QueuedPodInfo{PodInfo: &framework.PodInfo{Pod: pod}}
+	if status.IsRejected() && status.AsError().Error() != noNodes {
+		status = status.WithError(&framework.FitError{Pod: pod, Diagnosis: framework.Diagnosis{NodeToStatus: framework.NewDefaultNodeToStatus()}})
+	}
 	handler(ctx, failingProfile{client: client}, info, status, nominating, time.Now())
 	written, err := client.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 	if err != nil {
@@ -66,11 +73,12 @@ func TestFailureHandler(t *testing.T) {
 		status    *fwk.Status
 		want      []corev1.PodCondition
 	}{
-		"nothing is known of the pod":               {status: rejected, want: stock},
-		"no node has room":                          {rejection: &rejection{}, status: rejected, want: stock},
-		"every unit is full":                        {rejection: &rejection{held: "full"}, status: rejected, want: held},
-		"it goes on to its next unit":               {rejection: &rejection{moving: true}, status: rejected},
-		"its binding failed after an older attempt": {rejection: &rejection{held: "full"}, status: fwk.NewStatus(fwk.Error, "stock"), want: stock},
+		"nothing is known of the pod":                 {status: rejected, want: stock},
+		"no node has room":                            {rejection: &rejection{}, status: rejected, want: stock},
+		"every unit is full":                          {rejection: &rejection{held: "full"}, status: rejected, want: held},
+		"it goes on to its next unit":                 {rejection: &rejection{moving: true}, status: rejected},
+		"no plugin was asked, after an older attempt": {rejection: &rejection{moving: true}, status: fwk.NewStatus(fwk.UnschedulableAndUnresolvable, noNodes), want: stock},
+		"its binding failed after an older attempt":   {rejection: &rejection{held: "full"}, status: fwk.NewStatus(fwk.Error, "stock"), want: stock},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pl, _ := newTestPlugin(t, nil)
@@ -128,5 +136,23 @@ func TestRejection_Reports(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPreFilter_ForgetsTheRejection checks that a pod that was held and has no policy any more is reported like any other.
+func TestPreFilter_ForgetsTheRejection(t *testing.T) {
+	nodes := []*wrappers.Node{machine("n", "a")}
+	pl, _ := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().Max(0)))
+	state, _, _ := preFilter(t, pl, webPod("p"), infos(t, nodes))
+	_, ctx := ktesting.NewTestContext(t)
+	pl.PostFilter(ctx, state, webPod("p").Obj(), nil)
+	if r, _ := pl.inflight.rejection(webPod("p").UID); r.held == "" {
+		t.Fatal("the pod is not held")
+	}
+	pl.policies = fixedSource{placement.NewPolicies()}
+	preFilter(t, pl, webPod("p"), infos(t, nodes))
+	got := report(t, pl, webPod("p").Obj(), fwk.NewStatus(fwk.Unschedulable), nil)
+	if len(got.Status.Conditions) != 1 || got.Status.Conditions[0].Reason != corev1.PodReasonUnschedulable {
+		t.Errorf("conditions = %+v, want Unschedulable", got.Status.Conditions)
 	}
 }

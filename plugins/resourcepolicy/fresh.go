@@ -25,6 +25,8 @@ const (
 type fresh struct {
 	mu   sync.Mutex
 	pods map[types.UID]freshPod
+	// swept is when old pods were looked for last: each time costs all of them.
+	swept time.Time
 
 	// What follows belongs to the scheduling goroutine.
 	generation int64
@@ -62,7 +64,8 @@ func (f *fresh) add(pod *corev1.Pod, gone bool) {
 		newest.pod = pod
 	}
 	f.pods[pod.UID] = newest
-	if len(f.pods) >= freshMost {
+	if len(f.pods) >= freshMost && newest.told.Sub(f.swept) > freshFor {
+		f.swept = newest.told
 		maps.DeleteFunc(f.pods, func(_ types.UID, p freshPod) bool { return newest.told.Sub(p.told) > freshFor })
 	}
 }

@@ -40,8 +40,8 @@ func (pl *ResourcePolicy) EventsToRegister(ctx context.Context) ([]fwk.ClusterEv
 	}
 	pl.usePreemption()
 	events := []fwk.ClusterEventWithHint{
-		// A pod that ends leaves the node on which the waiting pod needs its room, or is the last terminating one of the policy.
-		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete}, QueueingHintFn: pl.isSchedulableAfterPodGone},
+		// A pod that ends leaves the node on which the waiting pod needs its room, or is the last terminating one of the policy, which a label edit may end, too.
+		{Event: fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete | fwk.UpdatePodLabel}, QueueingHintFn: pl.isSchedulableAfterPodGone},
 		// The pod itself gets the label that matchLabelKeys requires, or labels that change its policy; or fits into what a cap has left.
 		{Event: fwk.ClusterEvent{Resource: fwk.TargetPod, ActionType: fwk.UpdatePodLabel | fwk.UpdatePodScaleDown}, QueueingHintFn: pl.isSchedulableAfterOwnUpdate},
 		// A node joins a unit.
@@ -92,7 +92,7 @@ func (pl *ResourcePolicy) ifRejectedBy(plugin string, hint fwk.QueueingHintFn) f
 
 // isSchedulableAfterPodGone queues a pod that waits for another one to leave a node, or for the terminating pods of its policy.
 func (pl *ResourcePolicy) isSchedulableAfterPodGone(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
-	gone, _, err := util.As[*corev1.Pod](oldObj, newObj)
+	gone, relabelled, err := util.As[*corev1.Pod](oldObj, newObj)
 	if err != nil {
 		return fwk.Queue, err
 	}
@@ -102,7 +102,7 @@ func (pl *ResourcePolicy) isSchedulableAfterPodGone(_ klog.Logger, pod *corev1.P
 	switch {
 	case policy == nil || !ok:
 		return fwk.Queue, nil // It had a policy, or nothing is known of its attempt: in doubt it is tried.
-	case r.terminating && policy == policies.Governing(gone.Namespace, gone.Labels), r.leaving && pl.isInUnitOf(policy, gone):
+	case r.terminating && policy == policies.Governing(gone.Namespace, gone.Labels), r.leaving && relabelled == nil && pl.isInUnitOf(policy, gone):
 		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil

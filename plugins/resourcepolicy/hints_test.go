@@ -45,12 +45,16 @@ func runHints(t *testing.T, cases map[string]hintCase, hint func(*ResourcePolicy
 func Test_isSchedulableAfterPodGone(t *testing.T) {
 	leaving, terminating, other := &rejection{leaving: true}, &rejection{terminating: true}, &rejection{full: true}
 	runHints(t, map[string]hintCase{
-		"nothing is known":                                 {before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.Queue},
-		"it makes room in a unit":                          {rejection: leaving, before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.Queue},
-		"it makes room on a virtual node":                  {rejection: leaving, before: wrappers.MakePod("x").Node("v").Obj(), want: fwk.Queue},
-		"it makes room outside all units":                  {rejection: leaving, before: wrappers.MakePod("x").Node("outside").Obj(), want: fwk.QueueSkip},
-		"it makes room on a node that is gone":             {rejection: leaving, before: wrappers.MakePod("x").Node("gone").Obj(), want: fwk.Queue},
-		"it was a terminating pod of the policy":           {rejection: terminating, before: webPod("x").Node("outside").Obj(), want: fwk.Queue},
+		"nothing is known":                       {before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.Queue},
+		"it makes room in a unit":                {rejection: leaving, before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.Queue},
+		"it makes room on a virtual node":        {rejection: leaving, before: wrappers.MakePod("x").Node("v").Obj(), want: fwk.Queue},
+		"it makes room outside all units":        {rejection: leaving, before: wrappers.MakePod("x").Node("outside").Obj(), want: fwk.QueueSkip},
+		"it makes room on a node that is gone":   {rejection: leaving, before: wrappers.MakePod("x").Node("gone").Obj(), want: fwk.Queue},
+		"it was a terminating pod of the policy": {rejection: terminating, before: webPod("x").Node("outside").Obj(), want: fwk.Queue},
+		"a terminating pod leaves the policy by a label edit": {
+			rejection: terminating, before: webPod("x").Node("in").Obj(), after: wrappers.MakePod("x").Node("in").Obj(), want: fwk.Queue,
+		},
+		"a label edit makes no room":                       {rejection: leaving, before: webPod("x").Node("in").Obj(), after: webPod("x").Node("in").Obj(), want: fwk.QueueSkip},
 		"it was of no policy":                              {rejection: terminating, before: wrappers.MakePod("x").Node("in").Obj(), want: fwk.QueueSkip},
 		"other plugins or the waker know whether it helps": {rejection: other, before: webPod("x").Node("in").Obj(), want: fwk.QueueSkip},
 		"not a pod": {before: &corev1.Node{}, want: fwk.Queue, wantErr: true},

@@ -29,15 +29,17 @@ func (pl *ResourcePolicy) PostFilter(
 		pl.inflight.stopWait(pod.UID)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
-	if s.view == nil {
-		return nil, pl.refused(s, pod) // The policy cannot place the pod at all.
+	if s.view == nil { // The policy cannot place the pod at all, and the other plugins have not prepared for it.
+		pl.refused(s, pod)
+		return s.nomination(), fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
-	if code, refused := refusedBefore(statuses); refused && s.outcome == placement.Placed {
+	if code, refused := refusedBefore(statuses); refused && (s.outcome == placement.Placed || s.outcome == placement.Preempting) {
 		metrics.Decided(metrics.OutcomeOther, metrics.NoUnit, false)
 		s.mayPreempt = code == fwk.Unschedulable
-		return nil, pl.refused(s, pod)
+		pl.refused(s, pod)
+		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
-	pl.noteUnit(state, s, pod)
+	pl.noteUnit(ctx, state, s, statuses)
 	walk := s.view.walk
 	for {
 		decision := s.decide()
@@ -49,7 +51,6 @@ func (pl *ResourcePolicy) PostFilter(
 			walk.preempted.Insert(s.policy.Units[decision.Unit].ID)
 		case placement.Placed:
 			if pl.passesIn(ctx, state, pod, decision.Unit) {
-				walk.noteRejectors(s, statuses)
 				return pl.goOn(ctx, s, pod, &decision)
 			}
 			walk.failed.Insert(s.policy.Units[decision.Unit].ID)
@@ -61,29 +62,29 @@ func (pl *ResourcePolicy) PostFilter(
 
 // noteUnit notes in the walk what the framework has found in the unit of this cycle: that an earlier one is open again, that a sample of its nodes was not
 // enough, or that no node passes the filters.
-func (pl *ResourcePolicy) noteUnit(state fwk.CycleState, s *cycleState, pod *corev1.Pod) {
+func (pl *ResourcePolicy) noteUnit(ctx context.Context, state fwk.CycleState, s *cycleState, statuses fwk.NodeToStatusReader) {
 	walk := s.view.walk
+	s.judgeUnit(statuses)
 	walk.since = s.since
 	walk.refused = walk.refused || virtualnode.Refused(state)
 	switch {
-	case s.earlier != nil && s.earlier.open != noUnit:
+	case s.earlier != nil && s.earlier.isOpen(ctx, state, s):
 		open := s.policy.Units[s.earlier.open].ID
 		walk.failed.Delete(open)
 		walk.returns[open]++
 	case s.sampled:
-		pl.inflight.showWhole(pod, s.unit.ID)
+		pl.inflight.showWhole(s.view.pod, s.unit.ID)
 	case s.outcome == placement.Placed:
 		walk.failed.Insert(s.unit.ID)
 	}
 }
 
 // refused ends the attempt of a pod that its policy cannot place at all, or that another plugin refused whatever the unit.
-func (pl *ResourcePolicy) refused(s *cycleState, pod *corev1.Pod) *fwk.Status {
+func (pl *ResourcePolicy) refused(s *cycleState, pod *corev1.Pod) {
 	pl.admission.leave(pod.UID)
 	pl.inflight.stopWait(pod.UID)
 	pl.inflight.reject(pod, newRejection(s, nil))
 	pl.park(s, pod, nil)
-	return fwk.NewStatus(fwk.Unschedulable)
 }
 
 // refusedBefore tells whether another plugin refused the pod in PreFilter, before any node was looked at, so that another unit would not help it, and by which
@@ -140,22 +141,29 @@ func (pl *ResourcePolicy) wakeWalkers(logger klog.Logger, begins *corev1.Pod) {
 // the policy wants it last.
 func (pl *ResourcePolicy) giveUp(s *cycleState, pod *corev1.Pod, decision *placement.Decision) (*fwk.PostFilterResult, *fwk.Status) {
 	pl.inflight.reject(pod, newRejection(s, decision))
+	s.waits = decision.Outcome == placement.Waiting
+	s.mayPreempt = !s.waits && !s.policy.PreemptsFirst() && s.view.mayPreemptAnywhere()
 	pl.attemptEnded(s, decision)
 	pl.park(s, pod, decision)
-	s.waits = decision.Outcome == placement.Waiting
-	s.mayPreempt = !s.waits && !s.policy.PreemptsFirst()
 	if !s.waits {
 		pl.inflight.dropNomination(pod.UID)
 	}
-	var words []string
 	if s.outcome != decision.Outcome {
-		words = append(words, decision.Message()) // Otherwise PreFilter has given the reason already.
+		s.why = decision.Message() // Otherwise PreFilter has given the reason already.
 	}
-	if s.outcome == placement.Waiting || decision.Outcome == placement.Held && !s.view.mayPreemptAnywhere() {
+	if s.outcome == placement.Waiting || decision.Outcome == placement.Held && !s.mayPreempt {
 		// The plugins that follow can do nothing for a pod that waits or is held, and may lack the state of their PreFilter.
-		return s.nomination(), fwk.NewStatus(fwk.UnschedulableAndUnresolvable, words...)
+		return s.nomination(), s.end()
 	}
-	return nil, fwk.NewStatus(fwk.Unschedulable, words...)
+	return nil, fwk.NewStatus(fwk.Unschedulable)
+}
+
+// end returns the status that ends the chain of plugins, with the reason for the user: the framework forgets those of the plugins before.
+func (s *cycleState) end() *fwk.Status {
+	if s.why == "" {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+	}
+	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, s.why)
 }
 
 // nomination returns the result for a pod that is not nominated any more; nil for one that waits, which may be.
@@ -199,7 +207,9 @@ func (pl *ResourcePolicy) note(s *cycleState, decision *placement.Decision) {
 		}
 		return
 	case placement.Failed:
-		metrics.Decided(metrics.OutcomeFailed, metrics.NoUnit, false)
+		if s.failed = true; !s.mayPreempt {
+			metrics.Decided(metrics.OutcomeFailed, metrics.NoUnit, false)
+		}
 	}
 	pl.inflight.stopWait(s.view.pod.UID)
 }

@@ -50,13 +50,15 @@ func (p *Preemption) PostFilter(
 			}
 		}
 	}
-	return s.nomination(), fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
+	if s.mayPreempt && s.failed {
+		metrics.Decided(metrics.OutcomeFailed, metrics.NoUnit, false)
+	}
+	return s.nomination(), s.end()
 }
 
 // usePreemption takes the DefaultPreemption of the profile, with its arguments, for governed pods; without it nobody preempts. Upstream activates a preemptor
-// after its asynchronous evictions only when one failed or no deletion event will follow; when the last victim had gone already, no event follows either, and
-// the preemptor sleeps until the five-minute flush (kubernetes/kubernetes#141694). A governed preemptor is always activated; until all victims have left the
-// snapshot it then waits.
+// after its asynchronous evictions only when one failed or was in memory. When the last victim had gone already, no deletion event follows, and the preemptor
+// sleeps until the five-minute flush (kubernetes/kubernetes#141694). Here it is activated then, too.
 func (pl *ResourcePolicy) usePreemption() {
 	profile, ok := pl.handle.(interface{ PreEnqueuePlugins() []fwk.PreEnqueuePlugin })
 	if !ok {
@@ -76,15 +78,12 @@ func (pl *ResourcePolicy) newPreemptor(p *defaultpreemption.DefaultPreemption) *
 	p.Executor.PreemptPod = func(
 		ctx context.Context, c preemption.Candidate, by preemption.ExecutorPreemptor, victim *corev1.Pod, plugin string,
 	) (bool, error) {
-		last, err := evict(ctx, c, by, victim, plugin)
-		pod, ok := by.Obj().(*corev1.Pod)
-		if !ok || pl.policies.Policies().Governing(pod.Namespace, pod.Labels) == nil {
-			return last, err
-		}
+		inMemory, err := evict(ctx, c, by, victim, plugin)
 		if err != nil {
-			pl.inflight.dropNomination(pod.UID)
+			pl.inflight.dropNomination(by.UID())
 		}
-		return true, err
+		shown, missing := pl.podLister.Pods(victim.Namespace).Get(victim.Name)
+		return inMemory || missing != nil || shown.UID != victim.UID, err
 	}
 	return &preemptor{DefaultPreemption: p, selection: selection}
 }

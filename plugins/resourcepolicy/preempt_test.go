@@ -14,6 +14,8 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 
 	"github.com/spillway-k8s/spillway/apis/scheduling/v1alpha1"
+	"github.com/spillway-k8s/spillway/pkg/metrics"
+	"github.com/spillway-k8s/spillway/test/scrape"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -93,6 +95,42 @@ func TestPostFilter_OthersFollow(t *testing.T) {
 			}
 			if evictor.asked != tc.asked {
 				t.Errorf("preemption is tried %d times, want %d", evictor.asked, tc.asked)
+			}
+		})
+	}
+}
+
+// findingEvictor finds victims on the node n.
+type findingEvictor struct{ countingEvictor }
+
+func (*findingEvictor) PostFilter(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
+	return framework.NewPostFilterResultWithNominatedNode("n"), nil
+}
+
+// TestPreemption_CountsOneOutcome checks that an attempt that ends with a preemption is counted as that, and not as one that failed.
+func TestPreemption_CountsOneOutcome(t *testing.T) {
+	_, ctx := ktesting.NewTestContext(t)
+	nodes := []*wrappers.Node{machine("n", "a")}
+	for name, tc := range map[string]struct {
+		evictor evictor
+		want    string
+	}{"victims": {&findingEvictor{}, metrics.OutcomePreempting}, "no victims": {&countingEvictor{}, metrics.OutcomeFailed}} {
+		t.Run(name, func(t *testing.T) {
+			pl, _ := newTestPlugin(t, nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")))
+			pl.preemption = tc.evictor
+			before := scrape.Read(t, &metrics.Scheduler)
+			pod := webPod("new").Priority(1000)
+			state, _, _ := preFilter(t, pl, pod, infos(t, nodes, wrappers.MakePod("low").Request("cpu", "3").Node("n").Priority(0)))
+			pl.PostFilter(ctx, state, pod.Obj(), framework.NewDefaultNodeToStatus())
+			(&Preemption{pl: pl}).PostFilter(ctx, state, pod.Obj(), framework.NewDefaultNodeToStatus())
+			got := counters(t, before)
+			if len(got) != 1 {
+				t.Fatalf("one attempt is counted as %v", got)
+			}
+			for series := range got {
+				if !contains(series, tc.want) {
+					t.Errorf("counted as %s, want %s", series, tc.want)
+				}
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -29,6 +30,7 @@ func (pl *ResourcePolicy) PreFilter(
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	pl.waker.Begin(state)
+	pl.inflight.forgetRejection(pod.UID)
 	policies := pl.policies.Policies()
 	policy := policies.Governing(pod.Namespace, pod.Labels)
 	if policy == nil {
@@ -39,7 +41,6 @@ func (pl *ResourcePolicy) PreFilter(
 	s := &cycleState{policy: policy, now: time.Now(), since: wakeup.Since(state), outcome: placement.Failed}
 	state.Write(stateKey, s)
 	virtualnode.Governed(state)
-	pl.inflight.forgetRejection(pod.UID)
 	if policy.Refusal != "" {
 		return refuse(state, policy.Refusal)
 	}
@@ -156,7 +157,7 @@ func (pl *ResourcePolicy) newView(
 	return &view{
 		pl: pl, policies: policies, policy: policy, pod: pod, group: group, requests: vector(policy, pod),
 		candidate: newCandidate(klog.FromContext(ctx), pod, pl.comesFromElsewhere), walk: pl.inflight.takeWalk(pod.UID), started: time.Now().Truncate(time.Second),
-		askings: map[int]*virtualnode.Asking{}, closed: map[int]closure{}, noRoom: map[int]bool{},
+		askings: map[int]*virtualnode.Asking{}, closed: map[int]closure{}, noRoom: map[int]bool{}, judged: sets.New[string](),
 	}
 }
 

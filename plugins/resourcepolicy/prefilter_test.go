@@ -1,6 +1,7 @@
 package resourcepolicy
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -183,10 +184,13 @@ func TestPostFilterWalksThroughTheUnits(t *testing.T) {
 	if unit != 1 {
 		t.Fatalf("second attempt: unit = %d, want 1", unit)
 	}
+	h.filter = func(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeInfo) *fwk.Status {
+		return fwk.NewStatus(fwk.Unschedulable)
+	}
 	_, status = pl.PostFilter(ctx, state, pod.Obj(), nil)
 	want = "unit 0 (ecs, pool=a): no node passes all filters for the pod; unit 1 (ecs, pool=b): no node passes all filters for the pod"
-	if status.Message() != want || len(h.activated) != 2 {
-		t.Errorf("message = %q, activated %v, want %q, and no attempt beyond that: its own cycle must not wake it", status.Message(), h.activated, want)
+	if why := stateOf(state).why; status.Code() != fwk.Unschedulable || why != want || len(h.activated) != 2 {
+		t.Errorf("message = %q, activated %v, want %q, and no attempt beyond that: its own cycle must not wake it", why, h.activated, want)
 	}
 	if _, unit, _ = preFilter(t, pl, pod, snapshot); unit != 0 {
 		t.Errorf("third attempt: unit = %d, want 0: the walk was over", unit)

@@ -16,7 +16,7 @@ type rejection struct {
 	empty sets.Set[string]
 	// full is true when a unit was full, and barred when one can never take the pod as it is.
 	full, barred bool
-	// leaving is true when the pod waits for one that has ended to leave a node.
+	// leaving is true when the pod waits for others to leave a node: for one that has ended, or for those that it has preempted.
 	leaving bool
 	// terminating is true when the pod waits for the terminating pods of its policy.
 	terminating bool
@@ -33,7 +33,8 @@ func newRejection(s *cycleState, decision *placement.Decision) rejection {
 		return r
 	}
 	r.plugins = s.view.walk.rejectors.Clone()
-	r.full, r.leaving, r.terminating = decision.PassedFull(), decision.Leaving(), decision.Terminating()
+	r.full, r.terminating = decision.PassedFull(), decision.Terminating()
+	r.leaving = decision.Leaving() || decision.VictimsRemain()
 	r.moving = decision.Outcome == placement.Placed || decision.Leaving()
 	if decision.Outcome == placement.Held {
 		r.held = s.view.pl.heldMessage(s.policy, s.view.pod)

@@ -61,9 +61,9 @@ func TestWhenNoNodeOfASamplePassesTheWholeUnitIsTried(t *testing.T) {
 	if len(got) != 6 {
 		t.Fatalf("the second attempt looks at %v, want all nodes", got)
 	}
-	_, status = pl.PostFilter(ctx, state, pod, nil)
-	if want := "unit 0 (ecs): no node passes all filters for the pod"; status.Message() != want {
-		t.Errorf("after the whole unit: %q, want %q", status.Message(), want)
+	pl.PostFilter(ctx, state, pod, nil)
+	if why, want := stateOf(state).why, "unit 0 (ecs): no node passes all filters for the pod"; why != want {
+		t.Errorf("after the whole unit: %q, want %q", why, want)
 	}
 }
 

@@ -76,8 +76,8 @@ func (f *inflight) takeWalk(pod types.UID) *walk {
 	return w
 }
 
-// earlier are units that the walk has passed over because of other plugins' filters, and that come before the one of this cycle. They are looked at when a
-// node of the later unit is about to pass: a pod that was placed meanwhile may have changed what the filters say.
+// earlier are units that the walk has passed over because of other plugins' filters, and that come before the one of this cycle. They are looked at in every
+// cycle of a later unit: a pod that was placed meanwhile may have changed what the filters say.
 type earlier struct {
 	units []int
 	once  sync.Once
@@ -118,7 +118,9 @@ func (v *view) mayEnter(unit int) bool {
 	return v.Barred(unit) == "" && !v.policy.Full(unit, v.Usage(unit), v.requests) && v.roomOn(u, v.pl.index.members(u.Nodes)) == placement.RoomYes
 }
 
-// passesIn reports whether a node of the unit passes the filters of all plugins for the pod of this cycle. If none does, it notes which plugins rejected it.
+// passesIn reports whether a node of the unit passes the filters of all plugins for the pod of this cycle. If none does, it notes which plugins rejected it. A
+// filter that fails rejects nothing: the unit is taken for one that passes, and the attempt there ends with the error. A node is judged once in a cycle, in
+// however many units it is.
 func (pl *ResourcePolicy) passesIn(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, unit int) bool {
 	trial := state.Clone()
 	s := stateOf(trial)
@@ -129,39 +131,54 @@ func (pl *ResourcePolicy) passesIn(ctx context.Context, state fwk.CycleState, po
 	defer cancel()
 	var passes atomic.Bool
 	var mu sync.Mutex
-	rejectors := sets.New[string]()
-	pl.handle.Parallelizer().Until(ctx, len(s.nodes.positions), func(i int) {
-		status := pl.handle.RunFilterPluginsWithNominatedPods(ctx, trial, pod, pl.index.nodes[s.nodes.positions[i]])
-		if status.IsSuccess() {
+	nodes := s.view.unjudged(s.nodes)
+	pl.handle.Parallelizer().Until(ctx, len(nodes), func(i int) {
+		status := pl.handle.RunFilterPluginsWithNominatedPods(ctx, trial, pod, nodes[i])
+		if status.IsSuccess() || status.Code() == fwk.Error {
 			passes.Store(true)
 			cancel()
 			return
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		rejectors.Insert(rejector(status))
+		s.view.judge(s.unit, nodes[i].Node().Name, status)
 	}, metrics.Filter)
-	if passes.Load() {
-		return true
-	}
-	s.view.walk.rejectors = s.view.walk.rejectors.Union(rejectors)
-	return false
+	return passes.Load()
 }
 
-// rejector returns the plugin of a status. The framework leaves it out for extenders.
-func rejector(status *fwk.Status) string {
-	if plugin := status.Plugin(); plugin != "" {
-		return plugin
+// unjudged returns the nodes that no plugin has rejected in this cycle yet.
+func (v *view) unjudged(m *members) []fwk.NodeInfo {
+	nodes := make([]fwk.NodeInfo, 0, len(m.positions))
+	for _, at := range m.positions {
+		if node := v.pl.index.nodes[at]; !v.judged.Has(node.Node().Name) {
+			nodes = append(nodes, node)
+		}
 	}
-	return framework.ExtenderName
+	return nodes
 }
 
-// noteRejectors notes the plugins that rejected the nodes of the unit that the framework has looked at in this cycle.
-func (w *walk) noteRejectors(s *cycleState, statuses fwk.NodeToStatusReader) {
+// judge notes which plugin rejected the pod on a node. What others say of an ECS node is the same in every unit; on a virtual node it depends on the unit's
+// annotations.
+func (v *view) judge(unit *placement.Unit, node string, status *fwk.Status) {
+	plugin := status.Plugin()
+	switch {
+	case plugin == "" && len(v.pl.handle.Extenders()) > 0:
+		plugin = framework.ExtenderName // The framework leaves it out.
+	case plugin == "":
+		return // The framework has not looked at the node.
+	}
+	v.walk.rejectors.Insert(plugin)
+	if plugin != Name && !unit.Nodes.Virtual {
+		v.judged.Insert(node)
+	}
+}
+
+// judgeUnit notes which plugins rejected the nodes of the unit that the framework has looked at in this cycle.
+func (s *cycleState) judgeUnit(statuses fwk.NodeToStatusReader) {
 	if statuses == nil || s.nodes == nil {
 		return
 	}
 	for name := range s.nodes.names {
-		w.rejectors.Insert(rejector(statuses.Get(name)))
+		s.view.judge(s.unit, name, statuses.Get(name))
 	}
 }

@@ -2,6 +2,7 @@ package resourcepolicy
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
+	"github.com/spillway-k8s/spillway/pkg/placement"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -21,18 +23,24 @@ type walker struct {
 	pl    *ResourcePolicy
 	pod   *corev1.Pod
 	nodes []*wrappers.Node
-	// closed are the nodes that the filter of NodePorts rejects, and extended those that an extender does.
-	closed, extended sets.Set[string]
+	// closed are the nodes that the filter of NodePorts rejects, failing those for which it ends with an error, and extended those that an extender rejects.
+	closed, failing, extended sets.Set[string]
+	// judged is how often the filter of NodePorts was asked.
+	judged int
 }
 
 func newWalker(t *testing.T) *walker {
-	w := &walker{t: t, pod: webPod("new").Obj(), closed: sets.New[string](), extended: sets.New[string]()}
+	w := &walker{t: t, pod: webPod("new").Obj(), closed: sets.New[string](), failing: sets.New[string](), extended: sets.New[string]()}
 	w.nodes = []*wrappers.Node{machine("a1", "a"), machine("b1", "b")}
 	pl, h := newTestPlugin(t, w.nodes, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("pool", "b")))
 	w.pl = pl
 	h.filter = func(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo) *fwk.Status {
 		if status := pl.Filter(ctx, state, pod, node); !status.IsSuccess() {
 			return status.WithPlugin(Name)
+		}
+		w.judged++
+		if w.failing.Has(node.Node().Name) {
+			return fwk.AsStatus(errors.New("no answer")).WithPlugin(names.NodePorts)
 		}
 		if w.closed.Has(node.Node().Name) {
 			return fwk.NewStatus(fwk.Unschedulable).WithPlugin(names.NodePorts)
@@ -124,8 +132,44 @@ func TestWalk_EarlierUnitOpensAndCloses(t *testing.T) {
 func TestWalk_ExtenderRejects(t *testing.T) {
 	w := newWalker(t)
 	w.extended.Insert("a1")
-	if n, node := w.attempts(); node != "b1" {
-		t.Errorf("placed on %q after %d attempts, want b1", node, n)
+	if n, node := w.attempts(); node != "b1" || n > 2*(maxReturns+1) {
+		t.Errorf("placed on %q after %d attempts, want b1 after %d at most", node, n, 2*(maxReturns+1))
+	}
+}
+
+// TestWalk_FilterFails has a filter that ends with an error in the later unit. It says nothing of the unit: the attempt there ends with the error.
+func TestWalk_FilterFails(t *testing.T) {
+	w := newWalker(t)
+	w.closed.Insert("a1")
+	w.failing.Insert("b1")
+	if node := w.attempt(); node != "" || w.pl.inflight.walks[w.pod.UID] == nil {
+		t.Errorf("placed on %q, want an attempt in the next unit", node)
+	}
+}
+
+// TestWalk_JudgesANodeOnce bounds what an attempt costs: many units may have the same nodes, and the filters reject the pod on all of them.
+func TestWalk_JudgesANodeOnce(t *testing.T) {
+	w := newWalker(t)
+	w.nodes = []*wrappers.Node{machine("a1", "a").Label("x", "1").Label("y", "1")}
+	policy := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a")).Unit(wrappers.ECS().On("x", "1")).Unit(wrappers.ECS().On("y", "1"))
+	w.pl.policies = fixedSource{placement.NewPolicies().WithNamespace("default", []*placement.Policy{placement.Compile(policy.Obj())})}
+	w.closed.Insert("a1")
+	if n, node := w.attempts(); n != 1 || node != "" || w.judged != 1 {
+		t.Errorf("placed on %q after %d attempts, in which the node was judged %d times, want none after 1 and 1", node, n, w.judged)
+	}
+}
+
+// TestWalk_SampleIsNoExtender checks that nodes that the framework was not given are nobody's rejections: without a plugin they look like an extender's, whose
+// pods are woken by every event.
+func TestWalk_SampleIsNoExtender(t *testing.T) {
+	w := newWalker(t)
+	w.nodes = []*wrappers.Node{machine("a1", "a"), machine("a2", "a"), machine("a3", "a"), machine("b1", "b")}
+	w.pl.sampleSize = 1
+	w.closed.Insert("a1", "a2", "a3", "b1")
+	w.attempts()
+	r, _ := w.pl.inflight.rejection(w.pod.UID)
+	if diff := cmp.Diff([]string{names.NodePorts}, sets.List(r.plugins)); diff != "" {
+		t.Errorf("rejected by (-want +got):\n%s", diff)
 	}
 }
 

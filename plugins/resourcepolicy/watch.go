@@ -20,8 +20,12 @@ const nodeSettles = 500 * time.Millisecond
 // watch follows the pods and nodes for what frees slots. Held pods hear of nothing else (R7), and the scheduling queue tells of a pod that begins to
 // terminate only by an event that comes for every update of every bound pod.
 func (pl *ResourcePolicy) watch() error {
-	_, err := pl.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { pl.podAdded(obj.(*corev1.Pod)) },
+	_, err := pl.pods.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, initial bool) {
+			if !initial { // No pod has been tried before, and the first cycle has all of them in its snapshot.
+				pl.podAdded(obj.(*corev1.Pod))
+			}
+		},
 		UpdateFunc: func(before, after any) { pl.podUpdated(before.(*corev1.Pod), after.(*corev1.Pod)) },
 		DeleteFunc: func(obj any) {
 			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
