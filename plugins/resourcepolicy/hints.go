@@ -99,9 +99,12 @@ func (pl *ResourcePolicy) isSchedulableAfterPodGone(_ klog.Logger, pod *corev1.P
 	policies := pl.policies.Policies()
 	policy := policies.Governing(pod.Namespace, pod.Labels)
 	r, ok := pl.inflight.rejection(pod.UID)
+	n, _ := pl.inflight.nominated(pod.UID)
 	switch {
 	case policy == nil || !ok:
 		return fwk.Queue, nil // It had a policy, or nothing is known of its attempt: in doubt it is tried.
+	case relabelled == nil && pl.inflight.isVictimOn(n.node, gone.UID):
+		return fwk.Queue, nil
 	case r.terminating && policy == policies.Governing(gone.Namespace, gone.Labels), r.leaving && relabelled == nil && pl.isInUnitOf(policy, gone):
 		return fwk.Queue, nil
 	}

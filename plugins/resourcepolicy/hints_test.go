@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
@@ -74,6 +75,21 @@ func Test_isSchedulableAfterOwnUpdate(t *testing.T) {
 		"less, and a cap in the way":  {rejection: &rejection{full: true}, before: own().Obj(), after: own().Request("cpu", "1").Obj(), want: fwk.Queue},
 		"not a pod":                   {before: &corev1.Node{}, after: &corev1.Node{}, want: fwk.Queue, wantErr: true},
 	}, func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.isSchedulableAfterOwnUpdate })
+}
+
+// Test_isSchedulableAfterPodGone_Victim has the victim of a pod that found every unit full: neither room nor a slot was in its way.
+func Test_isSchedulableAfterPodGone_Victim(t *testing.T) {
+	logger, _ := ktesting.NewTestContext(t)
+	pl, _ := newTestPlugin(t, nil, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().Max(1)))
+	preemptor, victim, other := webPod("preemptor").Obj(), webPod("victim").Node("n").Obj(), webPod("other").Node("n").Obj()
+	pl.inflight.reject(preemptor, rejection{full: true})
+	pl.inflight.nominate(nomination{pod: preemptor, node: "n", victims: map[types.UID]bool{victim.UID: true}})
+	if hint, err := pl.isSchedulableAfterPodGone(logger, preemptor, victim, nil); hint != fwk.Queue || err != nil {
+		t.Errorf("its victim has gone: %v, %v, want Queue", hint, err)
+	}
+	if hint, err := pl.isSchedulableAfterPodGone(logger, preemptor, other, nil); hint != fwk.QueueSkip || err != nil {
+		t.Errorf("another pod has gone: %v, %v, want QueueSkip", hint, err)
+	}
 }
 
 // Test_ifRejectedBy holds that a pod hears of the events of another plugin only if that plugin rejected it in a unit that the queue knows nothing of.
