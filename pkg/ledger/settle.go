@@ -31,7 +31,7 @@ func (t *Tickets) settle() Moves {
 				heap.Fix(&first, 0)
 				continue
 			}
-		case full && !(t.hasLowest && pod.Priority > t.lowest):
+		case full && (!t.hasLowest || pod.Priority <= t.lowest):
 			return moves // Nobody who comes behind it has a slot, or may make one.
 		}
 		heap.Pop(&first) // Its younger likes would be refused, too.
