@@ -2,7 +2,6 @@ package resourcepolicy
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
@@ -49,45 +48,6 @@ func (pl *ResourcePolicy) EventsToRegister(ctx context.Context) ([]fwk.ClusterEv
 	}
 	others, err := pl.eventsOfOthers(ctx)
 	return append(events, others...), err
-}
-
-// eventsOfOthers returns the events of the other plugins, for pods that those rejected in units that the last attempt did not hand to the framework: the
-// queue does not know of that, and would not ask them.
-func (pl *ResourcePolicy) eventsOfOthers(ctx context.Context) ([]fwk.ClusterEventWithHint, error) {
-	profile, ok := pl.handle.(interface {
-		EnqueueExtensions() []fwk.EnqueueExtensions
-	})
-	if !ok {
-		return nil, nil
-	}
-	var events []fwk.ClusterEventWithHint
-	for _, plugin := range profile.EnqueueExtensions() {
-		if plugin.Name() == Name || plugin.Name() == AdmissionName {
-			continue
-		}
-		theirs, err := plugin.EventsToRegister(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("asking the plugin %s for its events: %w", plugin.Name(), err)
-		}
-		for _, event := range theirs {
-			events = append(events, fwk.ClusterEventWithHint{Event: event.Event, QueueingHintFn: pl.ifRejectedBy(plugin.Name(), event.QueueingHintFn)})
-		}
-	}
-	return events, nil
-}
-
-// ifRejectedBy returns the hint of another plugin, for pods that it rejected in an earlier unit. A plugin without a hint wakes them always.
-func (pl *ResourcePolicy) ifRejectedBy(plugin string, hint fwk.QueueingHintFn) fwk.QueueingHintFn {
-	return func(logger klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
-		switch r, _ := pl.inflight.rejection(pod.UID); {
-		case !r.plugins.Has(plugin):
-			return fwk.QueueSkip, nil
-		case hint == nil:
-			return fwk.Queue, nil
-		default:
-			return hint(logger, pod, oldObj, newObj)
-		}
-	}
 }
 
 // isSchedulableAfterPodGone queues a pod that waits for another one to leave a node, or for the terminating pods of its policy.

@@ -6,7 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -89,32 +88,6 @@ func Test_isSchedulableAfterPodGone_Victim(t *testing.T) {
 	}
 	if hint, err := pl.isSchedulableAfterPodGone(logger, preemptor, other, nil); hint != fwk.QueueSkip || err != nil {
 		t.Errorf("another pod has gone: %v, %v, want QueueSkip", hint, err)
-	}
-}
-
-// Test_ifRejectedBy holds that a pod hears of the events of another plugin only if that plugin rejected it in a unit that the queue knows nothing of.
-func Test_ifRejectedBy(t *testing.T) {
-	event := func(plugins ...string) hintCase {
-		return hintCase{after: &corev1.PersistentVolumeClaim{}, rejection: &rejection{plugins: sets.New(plugins...)}}
-	}
-	hints := map[string]fwk.QueueingHintFn{
-		"": nil,
-		"skips": func(klog.Logger, *corev1.Pod, any, any) (fwk.QueueingHint, error) {
-			return fwk.QueueSkip, nil
-		},
-		"queues": func(klog.Logger, *corev1.Pod, any, any) (fwk.QueueingHint, error) {
-			return fwk.Queue, nil
-		},
-	}
-	for name, hint := range hints {
-		helps := event("VolumeBinding")
-		if name != "skips" {
-			helps.want = fwk.Queue
-		}
-		skipped := event("NodePorts")
-		skipped.want = fwk.QueueSkip
-		runHints(t, map[string]hintCase{"rejected by it, " + name: helps, "rejected by another, " + name: skipped},
-			func(pl *ResourcePolicy) fwk.QueueingHintFn { return pl.ifRejectedBy("VolumeBinding", hint) })
 	}
 }
 

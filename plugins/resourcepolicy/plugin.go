@@ -6,7 +6,7 @@
 //     preemption.
 //   - bind.go binds the pod, with the placement written on it by the same call (R9).
 //   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; failure.go and notices.go tell users; metrics.go counts.
-//   - hints.go, watch.go and timers.go wake pods that were refused, by what rejection.go remembers.
+//   - hints.go, otherhints.go, watch.go and timers.go wake pods that were refused, by what rejection.go remembers.
 //   - args.go reads the arguments of the plugin.
 //   - source.go is where the policies come from; decision.go, room.go, sample.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's
 //     snapshot; inflight.go and nominations.go are what the plugin remembers.
