@@ -90,7 +90,7 @@ type view struct {
 	// walk is what the pod has met in the units so far.
 	walk *walk
 	// noRoom are the units that were passed over because no node has room, without asking the filters.
-	noRoom map[int]bool
+	noRoom []int
 	// judged are the ECS nodes that another plugin has rejected in this cycle, by name.
 	judged sets.Set[string]
 	// askings are what the pod asks of ECI in each virtual unit, and closed why the virtual nodes there do not take it.
@@ -131,10 +131,12 @@ func (v *view) Room(unit int) placement.Room {
 	nodes := v.pl.index.members(u.Nodes)
 	room := placement.RoomUnfit
 	if !v.walk.failed.Has(u.ID) {
-		room = v.roomOn(u, nodes)
-		v.noRoom[unit] = room != placement.RoomYes
+		if room = v.roomOn(u, nodes); room == placement.RoomYes {
+			return room
+		}
+		v.noRoom = append(v.noRoom, unit)
 	}
-	if room != placement.RoomYes && v.pl.fresh.isLeaving(nodes.positions) {
+	if v.pl.fresh.isLeaving(nodes.positions) {
 		return placement.RoomLeaving
 	}
 	return room

@@ -64,6 +64,7 @@ func (pl *ResourcePolicy) PostFilter(
 // enough, or that no node passes the filters.
 func (pl *ResourcePolicy) noteUnit(ctx context.Context, state fwk.CycleState, s *cycleState, statuses fwk.NodeToStatusReader) {
 	walk := s.view.walk
+	walk.begin()
 	s.judgeUnit(statuses)
 	walk.since = s.since
 	walk.refused = walk.refused || virtualnode.Refused(state)

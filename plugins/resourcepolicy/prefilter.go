@@ -5,7 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -157,7 +156,7 @@ func (pl *ResourcePolicy) newView(
 	return &view{
 		pl: pl, policies: policies, policy: policy, pod: pod, group: group, requests: vector(policy, pod),
 		candidate: newCandidate(klog.FromContext(ctx), pod, pl.comesFromElsewhere), walk: pl.inflight.takeWalk(pod.UID), started: time.Now().Truncate(time.Second),
-		askings: map[int]*virtualnode.Asking{}, closed: map[int]closure{}, noRoom: map[int]bool{}, judged: sets.New[string](),
+		askings: map[int]*virtualnode.Asking{}, closed: map[int]closure{},
 	}
 }
 

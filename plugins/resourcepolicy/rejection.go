@@ -1,6 +1,8 @@
 package resourcepolicy
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -46,7 +48,7 @@ func newRejection(s *cycleState, decision *placement.Decision) rejection {
 		if len(nodes.positions) == 0 {
 			r.empty.Insert(unit.ID)
 		}
-		if s.view.noRoom[i] {
+		if slices.Contains(s.view.noRoom, i) {
 			s.view.candidate.rejectors(nodes, s.view.pl.index.nodes, s.view.closed[i].why != "", r.plugins)
 		}
 	}

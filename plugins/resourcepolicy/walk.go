@@ -46,8 +46,11 @@ type walk struct {
 	until time.Time
 }
 
-func newWalk() *walk {
-	return &walk{failed: sets.New[string](), returns: map[string]int{}, preempted: sets.New[string](), rejectors: sets.New[string]()}
+// begin prepares the walk for what an attempt finds. Most pods are placed by their first one, and need nothing of it.
+func (w *walk) begin() {
+	if w.failed == nil {
+		w.failed, w.returns, w.preempted, w.rejectors = sets.New[string](), map[string]int{}, sets.New[string](), sets.New[string]()
+	}
 }
 
 // keepWalk remembers for the next attempt what the pod has met so far. What was never taken up is dropped.
@@ -71,7 +74,7 @@ func (f *inflight) takeWalk(pod types.UID) *walk {
 	w := f.walks[pod]
 	delete(f.walks, pod)
 	if w == nil || time.Now().After(w.until) {
-		return newWalk()
+		return &walk{}
 	}
 	return w
 }
@@ -168,9 +171,13 @@ func (v *view) judge(unit *placement.Unit, node string, status *fwk.Status) {
 		return // The framework has not looked at the node.
 	}
 	v.walk.rejectors.Insert(plugin)
-	if plugin != Name && !unit.Nodes.Virtual {
-		v.judged.Insert(node)
+	if plugin == Name || unit.Nodes.Virtual {
+		return
 	}
+	if v.judged == nil {
+		v.judged = sets.New[string]()
+	}
+	v.judged.Insert(node)
 }
 
 // judgeUnit notes which plugins rejected the nodes of the unit that the framework has looked at in this cycle.
