@@ -61,9 +61,10 @@ func pass(to, from net.Conn, count *atomic.Int64) {
 	_, _ = to.Close(), from.Close()
 }
 
-// Write writes and counts.
+// Write counts and writes: whoever has read the bytes finds them counted.
 func (c counter) Write(p []byte) (int, error) {
+	c.count.Add(int64(len(p)))
 	n, err := c.Writer.Write(p)
-	c.count.Add(int64(n))
+	c.count.Add(int64(n - len(p)))
 	return n, err
 }
