@@ -1,8 +1,6 @@
 package resourcepolicy
 
 import (
-	"strconv"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/spillway-k8s/spillway/pkg/placement"
@@ -23,8 +21,8 @@ func (pl *ResourcePolicy) park(s *cycleState, pod *corev1.Pod, decision *placeme
 		if decision.PassedFull() {
 			topics = append(topics, slotTopic(key))
 		}
-		if decision.Outcome == placement.Waiting {
-			topics = append(topics, waitTopic(key, decision.Unit))
+		if isConcernedByGrowth(s.policy) {
+			topics = append(topics, grownTopic(key))
 		}
 		if len(topics) > 1 {
 			topics = append(topics, policyTopic(s.policy))
@@ -40,10 +38,14 @@ func (pl *ResourcePolicy) park(s *cycleState, pod *corev1.Pod, decision *placeme
 // slotTopic is what the pods of a group wait for that found a unit full.
 func slotTopic(key groupKey) string { return "slot/" + string(key.policy) + "/" + key.group }
 
-// policyTopic is what the pods of all groups of a policy wait for that found a unit full, or wait until it is: that the nodes of its units are others.
+// policyTopic is what the pods of all groups of a policy wait for that found a unit full, or whom a full unit concerns: that the nodes of its units are others.
 func policyTopic(policy *placement.Policy) string { return "policy/" + string(policy.UID) }
 
-// waitTopic is what the pods of a group wait for that wait in a unit. They are retried one by one: for whom the unit is full depends on the pod.
-func waitTopic(key groupKey, unit int) string {
-	return "unit/" + string(key.policy) + "/" + key.group + "/" + strconv.Itoa(unit)
+// grownTopic is what the pods of a group wait for whom it concerns that a unit becomes full without a placement by this scheduler.
+func grownTopic(key groupKey) string { return "grown/" + string(key.policy) + "/" + key.group }
+
+// isConcernedByGrowth reports whether a unit that becomes full changes anything for the pods of a policy that are not placed: they may go on to the next unit
+// (R6), or are held if it was the last one, and must not look unschedulable (R7).
+func isConcernedByGrowth(policy *placement.Policy) bool {
+	return policy.WaitsUntilFull() || policy.CanHold()
 }

@@ -118,17 +118,12 @@ func (pl *ResourcePolicy) requestsChanged(before, after *corev1.Pod) (less, more
 	return less, more
 }
 
-// wakeWaiting retries pods of the same group that wait in a unit: it may be full now, so that they may go on.
+// wakeWaiting retries pods of the same group that are not placed: a unit may be full for them now.
 func (pl *ResourcePolicy) wakeWaiting(grown *corev1.Pod) {
 	policy := pl.policies.Policies().Governing(grown.Namespace, grown.Labels)
 	key, ok := pl.groupOf(grown)
-	if !ok || !policy.WaitsUntilFull() {
-		return
-	}
-	for i := range policy.Units {
-		if policy.Units[i].HasCap() {
-			pl.waker.Wake(waitTopic(key, i))
-		}
+	if ok && isConcernedByGrowth(policy) {
+		pl.waker.Wake(grownTopic(key))
 	}
 }
 

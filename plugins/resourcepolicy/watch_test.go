@@ -204,3 +204,26 @@ func TestUsageGrows(t *testing.T) {
 		})
 	}
 }
+
+// TestUsageGrows_LastUnit has a pod that waits for a node in the only unit, which then fills without a placement: it is held, and must not look unschedulable.
+func TestUsageGrows_LastUnit(t *testing.T) {
+	nodes := []*wrappers.Node{machine("a1", "a").Capacity("cpu", "3")}
+	pl, h := newTestPlugin(t, nil, wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a").Max(2)))
+	stale := infos(t, nodes, webPod("first").Node("a1").Version("1"))
+	state, _, _ := preFilter(t, pl, webPod("waiting"), stale)
+	_, ctx := ktesting.NewTestContext(t)
+	pl.PostFilter(ctx, state, webPod("waiting").Obj(), nil)
+	if r, _ := pl.inflight.rejection(webPod("waiting").UID); r.held != "" {
+		t.Fatal("the pod is held although the unit has a slot")
+	}
+	h.activated = nil
+	pl.podAdded(webPod("x").Request("cpu", "1").Node("a1").Obj())
+	if diff := cmp.Diff([]string{"waiting"}, h.activated); diff != "" {
+		t.Errorf("woken (-want +got):\n%s", diff)
+	}
+	state, _, _ = preFilter(t, pl, webPod("waiting"), stale)
+	pl.PostFilter(ctx, state, webPod("waiting").Obj(), nil)
+	if r, _ := pl.inflight.rejection(webPod("waiting").UID); r.held == "" {
+		t.Error("the unit is full, and the pod is not held")
+	}
+}

@@ -182,6 +182,28 @@ var _ = Describe("Usage that grows without this scheduler (R6)", func() {
 	})
 })
 
+var _ = Describe("Pods that wait in the last unit (R7)", func() {
+	It("are held when it fills without this scheduler, all of them", func() {
+		w := harness.NewWorld()
+		w.Node(wrappers.MakeNode("n").Label("unit", "first").Capacity(corev1.ResourceCPU, "3"))
+		w.Policy(wrappers.MakePolicy("p").Unit(w.ECS("first").Max(3)))
+		running := w.Create(w.Pod())
+		Expect(w.UnitOf(running)).To(Equal("first"))
+		waiting := []*corev1.Pod{w.Create(w.Pod()), w.Create(w.Pod())}
+		for _, pod := range waiting {
+			w.WaitsWith(pod, "no node has room")
+		}
+		for range 2 {
+			p := w.Pod().Request(corev1.ResourceCPU, "100m")
+			p.Spec.NodeName = running.Spec.NodeName
+			w.Create(p)
+		}
+		for _, pod := range waiting {
+			held(w, pod)
+		}
+	})
+})
+
 var _ = Describe("Bursts of pods (R7)", func() {
 	// The promise is for every version of every pod, so a watch is needed, and many bursts: what is against it are races.
 	It("never make a pod look unschedulable while every unit is full", func(ctx SpecContext) {
