@@ -47,7 +47,7 @@ var _ = Describe("Capabilities that containers add", Ordered, func() {
 	It("let a pod of Istio spill", func() {
 		vn := createZone(wrappers.MakeZone(zoneJ))
 		begin()
-		Expect(vn.Spec.AllowedCapabilities).To(Equal([]string{"NET_ADMIN", "NET_RAW"}), "the default")
+		Expect(vn.AllowedCapabilities()).To(Equal([]string{"NET_ADMIN", "NET_RAW"}), "the default")
 		Expect(zoneOf(w, w.Create(w.Pod().Init("istio-init", "NET_ADMIN", "NET_RAW")))).To(Equal(zoneJ))
 	})
 

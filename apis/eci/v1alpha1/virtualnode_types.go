@@ -100,10 +100,9 @@ type VirtualNodeSpec struct {
 
 	// allowedCapabilities are the Linux capabilities that containers of pods on the node may add, beside those that
 	// container runtimes grant to every container, such as CHOWN. A pod with a container that adds another one is not
-	// placed on the node. List what ECI grants to the account; it does not say so itself. The list replaces the
-	// default, which is what ECI documents: NET_ADMIN, and NET_RAW after a ticket. An empty list allows none.
+	// placed on the node. List what ECI grants to the account; it does not say so itself. Without a list these are
+	// NET_ADMIN and NET_RAW, which ECI documents, NET_RAW after a ticket. An empty list allows none.
 	// +optional
-	// +default=["NET_ADMIN","NET_RAW"]
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=32
@@ -318,7 +317,7 @@ func (v *VirtualNode) NodeName() string {
 func (v *VirtualNode) IsManaged() bool { return v.Spec.Ownership != OwnershipExternal }
 
 // AllowedCapabilities are the capabilities that containers may add on the node, beside those that container runtimes
-// grant. Where the API server does not know the field, because the CRD is older, they are its default.
+// grant. The default is not one of the CRD, so that an upgrade changes no VirtualNode.
 func (v *VirtualNode) AllowedCapabilities() []string {
 	if v.Spec.AllowedCapabilities == nil {
 		return []string{"NET_ADMIN", "NET_RAW"}
