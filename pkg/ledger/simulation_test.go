@@ -19,7 +19,7 @@ const steps = 300
 // TestSync_Simulation changes a cluster and its policies at random and checks after every step that the counts equal a recount from scratch (R4), and that
 // an edit counts no pod anew of a policy that it does not concern (R15).
 func TestSync_Simulation(t *testing.T) {
-	for seed := range uint64(seeds()) {
+	for seed := range uint64(wrappers.Seeds()) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			sim := newSimulation(seed)
 			l := New[*simPod]()

@@ -3,6 +3,7 @@
 //   - node.go: from the status of a VirtualNode to what its node offers.
 //   - candidate.go: what a pod asks of ECI.
 //   - check.go: the decision, and the sentence for a refusal (R12).
+//   - instances.go: what the pods on virtual nodes count for, from a snapshot.
 package offer
 
 import (

@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/admission"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
@@ -21,7 +21,7 @@ type groupKey struct {
 // group is what waits in one group of one policy.
 type group struct {
 	// tickets are nil for a policy that never holds pods: one of its units has no cap.
-	tickets *ledger.Tickets
+	tickets *admission.Tickets
 	policy  *placement.Policy
 	// pods are the pods with a ticket.
 	pods map[types.UID]*corev1.Pod
@@ -56,7 +56,7 @@ type heldPod struct {
 }
 
 // tell tells the tickets of a group something, and acts on what follows from it. Nothing is told by a cycle that began before an edit of the policy.
-func (a *admission) tell(policy *placement.Policy, groupName string, what func(*ledger.Tickets) ledger.Moves) {
+func (a *gate) tell(policy *placement.Policy, groupName string, what func(*admission.Tickets) admission.Moves) {
 	a.mu.Lock()
 	g, ok := a.groups[groupKey{policy.UID, groupName}]
 	if !ok || g.tickets == nil || g.policy.Generation != policy.Generation {
@@ -69,16 +69,16 @@ func (a *admission) tell(policy *placement.Policy, groupName string, what func(*
 }
 
 // tellOf is tell about a pod that still waits.
-func (a *admission) tellOf(policy *placement.Policy, groupName string, pod *corev1.Pod, what func(*ledger.Tickets) ledger.Moves) {
-	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves {
+func (a *gate) tellOf(policy *placement.Policy, groupName string, pod *corev1.Pod, what func(*admission.Tickets) admission.Moves) {
+	a.tell(policy, groupName, func(t *admission.Tickets) admission.Moves {
 		if a.enter(policy, groupName, pod) == nil {
-			return ledger.Moves{}
+			return admission.Moves{}
 		}
 		return what(t)
 	})
 }
 
-func (a *admission) apply(free, held []*corev1.Pod) {
+func (a *gate) apply(free, held []*corev1.Pod) {
 	if len(held) > 0 {
 		a.held(held)
 	}
@@ -88,7 +88,7 @@ func (a *admission) apply(free, held []*corev1.Pod) {
 }
 
 // enter gives a pod a place in the group, and takes the one that it had elsewhere. It returns nil for a pod that waits no more. The caller has the lock.
-func (a *admission) enter(policy *placement.Policy, groupName string, pod *corev1.Pod) *group {
+func (a *gate) enter(policy *placement.Policy, groupName string, pod *corev1.Pod) *group {
 	key := groupKey{policy.UID, groupName}
 	if old, ok := a.members[pod.UID]; ok && old != key {
 		a.remove(old, pod.UID)
@@ -106,7 +106,7 @@ func (a *admission) enter(policy *placement.Policy, groupName string, pod *corev
 }
 
 // block notes what may help a pod. It returns nil for a pod that waits no more, and for a policy without caps. The caller has the lock.
-func (a *admission) block(policy *placement.Policy, groupName string, b blockedPod) *group {
+func (a *gate) block(policy *placement.Policy, groupName string, b blockedPod) *group {
 	if !policy.HasCaps() || !a.waits(b.pod) {
 		return nil
 	}
@@ -123,7 +123,7 @@ func (a *admission) block(policy *placement.Policy, groupName string, b blockedP
 
 // leave drops the ticket of a pod: its attempt failed for a reason that is not the policy's, or it is not the policy's any more. Nothing happens for a
 // pod without one.
-func (a *admission) leave(pod types.UID) {
+func (a *gate) leave(pod types.UID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if key, ok := a.members[pod]; ok {
@@ -132,7 +132,7 @@ func (a *admission) leave(pod types.UID) {
 }
 
 // remove drops a pod from its group, and passes on what it had there. The caller has the lock, and may have that of the queue.
-func (a *admission) remove(key groupKey, pod types.UID) {
+func (a *gate) remove(key groupKey, pod types.UID) {
 	delete(a.members, pod)
 	a.noteHeld(pod, false)
 	g := a.groups[key]
@@ -142,14 +142,14 @@ func (a *admission) remove(key groupKey, pod types.UID) {
 }
 
 // passOn acts on moves in another goroutine. The caller has the lock, and may have that of the queue.
-func (a *admission) passOn(g *group, moves ledger.Moves) {
+func (a *gate) passOn(g *group, moves admission.Moves) {
 	if free, held := a.podsOf(g, moves); len(free)+len(held) > 0 {
 		a.soon(func() { a.apply(free, held) })
 	}
 }
 
 // unblock drops a pod from those that a change of the counts may help. The caller has the lock.
-func (a *admission) unblock(pod types.UID) {
+func (a *gate) unblock(pod types.UID) {
 	key, ok := a.blockedIn[pod]
 	if !ok {
 		return
@@ -161,7 +161,7 @@ func (a *admission) unblock(pod types.UID) {
 }
 
 // dropIfEmpty drops a group in which nothing waits, so that the memory does not grow with every group that ever was. The caller has the lock.
-func (a *admission) dropIfEmpty(key groupKey, g *group) {
+func (a *gate) dropIfEmpty(key groupKey, g *group) {
 	if len(g.pods) == 0 && len(g.blocked) == 0 {
 		delete(a.groups, key)
 	}
@@ -169,7 +169,7 @@ func (a *admission) dropIfEmpty(key groupKey, g *group) {
 
 // group returns a group. After an edit of the policy it begins anew: the edit has made every waiting pod ask again. It returns nil for an older policy: a
 // cycle that began before the edit has nothing to say any more. The caller has the lock.
-func (a *admission) group(policy *placement.Policy, groupName string) *group {
+func (a *gate) group(policy *placement.Policy, groupName string) *group {
 	key := groupKey{policy.UID, groupName}
 	g := a.groups[key]
 	if g != nil && g.policy.Generation == policy.Generation {
@@ -188,14 +188,14 @@ func (a *admission) group(policy *placement.Policy, groupName string) *group {
 	}
 	g = &group{policy: policy, pods: map[types.UID]*corev1.Pod{}, blocked: blocked}
 	if policy.CanHold() {
-		g.tickets = ledger.NewTickets(policy)
+		g.tickets = admission.NewTickets(policy)
 	}
 	a.groups[key] = g
 	return g
 }
 
 // podsOf returns the pods of moves. The caller has the lock.
-func (a *admission) podsOf(g *group, moves ledger.Moves) (free, held []*corev1.Pod) {
+func (a *gate) podsOf(g *group, moves admission.Moves) (free, held []*corev1.Pod) {
 	for _, uid := range moves.Free {
 		a.noteHeld(uid, false)
 		free = append(free, g.pods[uid])
@@ -208,7 +208,7 @@ func (a *admission) podsOf(g *group, moves ledger.Moves) (free, held []*corev1.P
 }
 
 // noteHeld notes since when a pod is held, if it is. The caller has the lock.
-func (a *admission) noteHeld(pod types.UID, held bool) {
+func (a *gate) noteHeld(pod types.UID, held bool) {
 	since, noted := a.heldAt[pod]
 	switch {
 	case held && !noted:

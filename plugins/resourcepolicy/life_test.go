@@ -19,10 +19,7 @@ import (
 // equal a recount from scratch; at every placement the caps and the order hold; and when nothing moves any more, no pod is left waiting that could be
 // placed. SIMULATION_SEEDS sets the number of lives, 200 by default; SIMULATION_SEED runs one.
 func TestLife(t *testing.T) {
-	first, n := uint64(0), uint64(200)
-	if count, err := strconv.ParseUint(os.Getenv("SIMULATION_SEEDS"), 10, 64); err == nil {
-		n = count
-	}
+	first, n := uint64(0), uint64(wrappers.Seeds())
 	if seed, err := strconv.ParseUint(os.Getenv("SIMULATION_SEED"), 10, 64); err == nil {
 		first, n = seed, 1
 	}

@@ -48,7 +48,7 @@ func (pl *ResourcePolicy) holdEnded(took time.Duration) {
 }
 
 // sizes returns how many pods have a ticket, and those that have been held for as long as users are told of.
-func (a *admission) sizes(now time.Time) (tickets int, held metrics.Since) {
+func (a *gate) sizes(now time.Time) (tickets int, held metrics.Since) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, since := range a.heldAt {

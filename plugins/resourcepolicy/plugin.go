@@ -5,7 +5,7 @@
 //   - postfilter.go moves the pod on when no node of the unit passes the other plugins' filters, by what walk.go knows of its way; preempt.go makes room by
 //     preemption.
 //   - bind.go binds the pod, with the placement written on it by the same call (R9).
-//   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of admission.go; failure.go and notices.go tell users; metrics.go counts.
+//   - preenqueue.go keeps pods out of the queue that cannot be placed, by the tickets of gate.go; failure.go and notices.go tell users; metrics.go counts.
 //   - hints.go, otherhints.go, watch.go and timers.go wake pods that were refused, by what rejection.go remembers.
 //   - args.go reads the arguments of the plugin.
 //   - source.go is where the policies come from; decision.go, room.go, sample.go, nodes.go, counts.go, departed.go and fresh.go read the scheduler's
@@ -59,7 +59,7 @@ type ResourcePolicy struct {
 	owners       *owners
 	inflight     *inflight
 	fresh        *fresh
-	admission    *admission
+	admission    *gate
 	timers       *timers
 	waker        *wakeup.Waker
 	notices      *notices
@@ -156,7 +156,7 @@ func (pl *ResourcePolicy) setUp(logger klog.Logger, handle fwk.Handle) {
 	pl.nodes, pl.nodeInformer = core.Nodes().Lister(), core.Nodes().Informer()
 	pl.pods, pl.podLister = core.Pods().Informer(), core.Pods().Lister()
 	pl.owners = newOwners(handle.SharedInformerFactory())
-	pl.inflight, pl.fresh, pl.admission = newInflight(pl.waits), newFresh(), newAdmission()
+	pl.inflight, pl.fresh, pl.admission = newInflight(pl.waits), newFresh(), newGate()
 	pl.waker = pl.offers.Waker
 	pl.admission.wake, pl.admission.waits = pl.wake, pl.waits
 	pl.admission.retry = func(pods []*corev1.Pod) {

@@ -15,7 +15,6 @@ import (
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
-	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 	"github.com/spillway-k8s/spillway/plugins/wakeup"
 )
@@ -45,7 +44,7 @@ type Offers struct {
 	As func(pod *corev1.Pod) *corev1.Pod
 
 	// What follows the scheduler's snapshot belongs to the scheduling goroutine: Follow changes it before any node of a cycle is looked at.
-	counts *ledger.Instances[fwk.PodInfo]
+	counts *offer.Instances[fwk.PodInfo]
 	// accounts is what the pods on all nodes of each account hold, in thousandths of a vCPU.
 	accounts map[string]int64
 	// pinned is the catalog of the cycle: one decision is made from one version of the world.
@@ -57,7 +56,7 @@ type Offers struct {
 // NewOffers returns an Offers that knows of no virtual node until its New has been called.
 func NewOffers() *Offers {
 	o := &Offers{
-		counts: ledger.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, pinned: &catalog{},
+		counts: offer.NewInstances[fwk.PodInfo](), accounts: map[string]int64{}, pinned: &catalog{},
 		store: cache.NewStore(cache.MetaNamespaceKeyFunc), pods: cache.NewStore(cache.MetaNamespaceKeyFunc), synced: func() bool { return false },
 		decideWithin: offer.UndecidedFor,
 	}
@@ -139,7 +138,7 @@ func (o *Offers) Follow(state fwk.CycleState) {
 	group := state.IsPodGroupSchedulingCycle()
 	if group || o.afterGroup {
 		// A pod group's cycle changes the snapshot, and changes it back, without new generations (backend/cache/snapshot.go): count from scratch.
-		o.counts = ledger.NewInstances[fwk.PodInfo]()
+		o.counts = offer.NewInstances[fwk.PodInfo]()
 	}
 	o.afterGroup = group
 	clear(o.accounts)

@@ -1,4 +1,10 @@
-package ledger
+// Package admission decides which pods of a group may be tried, and which are held because the caps of their policy have no slot for them (R7). It is pure: it
+// knows neither pods nor the cluster, and holds no lock.
+//
+//   - tickets.go: what a caller asks and tells.
+//   - settle.go: what follows from it.
+//   - heldpods.go: the order of the held pods.
+package admission
 
 import (
 	"slices"

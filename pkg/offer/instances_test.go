@@ -1,4 +1,4 @@
-package ledger_test
+package offer_test
 
 import (
 	"fmt"
@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
-	"github.com/spillway-k8s/spillway/pkg/ledger"
 	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
@@ -35,7 +34,7 @@ func TestInstancesSimulation(t *testing.T) {
 	for seed := range uint64(100) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
-			counts := ledger.NewInstances[*instance]()
+			counts := offer.NewInstances[*instance]()
 			nodes, generations := make([][]*instance, 3), make([]int64, 3)
 			var generation int64
 			for step := range 300 {
@@ -77,7 +76,7 @@ func TestInstancesSimulation(t *testing.T) {
 }
 
 // compare recounts a node from scratch.
-func compare(t *testing.T, step int, counts *ledger.Instances[*instance], name string, pods []*instance) {
+func compare(t *testing.T, step int, counts *offer.Instances[*instance], name string, pods []*instance) {
 	t.Helper()
 	want := offer.Held{Bills: map[string]offer.Bills{}, Undecided: map[string]offer.Undecided{}}
 	for _, p := range pods {
@@ -117,7 +116,7 @@ func compare(t *testing.T, step int, counts *ledger.Instances[*instance], name s
 }
 
 func TestInstancesForget(t *testing.T) {
-	counts := ledger.NewInstances[*instance]()
+	counts := offer.NewInstances[*instance]()
 	for _, name := range []string{"a", "b"} {
 		counts.Sync(name, 1, []*instance{{spec: ecispec.Default()}}, (*instance).holding)
 	}

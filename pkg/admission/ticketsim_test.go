@@ -1,12 +1,10 @@
-package ledger
+package admission
 
 import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -19,7 +17,7 @@ import (
 // TestTicketsSimulation lives through random lives of a group and checks after every step that nobody who could be placed is left behind, that no more
 // pods are tried than slots exist, and that the claims are those of the pods.
 func TestTicketsSimulation(t *testing.T) {
-	for seed := range uint64(seeds()) {
+	for seed := range uint64(wrappers.Seeds()) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			s := newTicketSim(seed)
 			for step := range 300 {
@@ -228,11 +226,3 @@ func pick[V any](random *rand.Rand, of map[types.UID]V) (types.UID, bool) {
 }
 
 func sortedKeys[V any](of map[types.UID]V) []types.UID { return slices.Sorted(maps.Keys(of)) }
-
-// seeds is how many lives a simulation lives: 200, or SIMULATION_SEEDS.
-func seeds() int {
-	if n, err := strconv.Atoi(os.Getenv("SIMULATION_SEEDS")); err == nil {
-		return n
-	}
-	return 200
-}

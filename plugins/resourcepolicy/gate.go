@@ -7,14 +7,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/spillway-k8s/spillway/pkg/ledger"
+	"github.com/spillway-k8s/spillway/pkg/admission"
 	"github.com/spillway-k8s/spillway/pkg/placement"
 )
 
-// admission hands out the tickets of all groups (R7). PreEnqueue asks it under the lock of the scheduling queue, the scheduling goroutine and the handlers
+// gate hands out the tickets of all groups (R7). PreEnqueue asks it under the lock of the scheduling queue, the scheduling goroutine and the handlers
 // of the informers tell it what happened. Only computation happens under its lock; pods are woken after it is released, because waking takes the lock of
 // the queue.
-type admission struct {
+type gate struct {
 	// wake retries pods that are sure of a slot, retry those that may be placed, and wakeSlots those for which a full unit of a group was in the way. held
 	// tells that pods are held now. They are called without the lock.
 	wake      func(pods []*corev1.Pod)
@@ -39,13 +39,13 @@ type admission struct {
 	heldAt map[types.UID]time.Time
 }
 
-func newAdmission() *admission {
-	return &admission{groups: map[groupKey]*group{}, members: map[types.UID]groupKey{}, blockedIn: map[types.UID]groupKey{}, heldAt: map[types.UID]time.Time{}}
+func newGate() *gate {
+	return &gate{groups: map[groupKey]*group{}, members: map[types.UID]groupKey{}, blockedIn: map[types.UID]groupKey{}, heldAt: map[types.UID]time.Time{}}
 }
 
 // ask tells whether the pod may be tried. A pod that asks again although it was tried, and of which nothing was heard since, has met an error: it comes
 // behind the others.
-func (a *admission) ask(policy *placement.Policy, groupName string, pod *corev1.Pod) bool {
+func (a *gate) ask(policy *placement.Policy, groupName string, pod *corev1.Pod) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	g := a.enter(policy, groupName, pod)
@@ -63,9 +63,9 @@ func (a *admission) ask(policy *placement.Policy, groupName string, pod *corev1.
 }
 
 // expect makes the waiting pods of a group known, and wakes those that may be tried. The others are held.
-func (a *admission) expect(policy *placement.Policy, groupName string, pods []*corev1.Pod) {
+func (a *gate) expect(policy *placement.Policy, groupName string, pods []*corev1.Pod) {
 	a.mu.Lock()
-	applicants := make([]ledger.Applicant, 0, len(pods))
+	applicants := make([]admission.Applicant, 0, len(pods))
 	var g *group
 	for _, pod := range pods {
 		if entered := a.enter(policy, groupName, pod); entered != nil {
@@ -90,7 +90,7 @@ func (a *admission) expect(policy *placement.Policy, groupName string, pods []*c
 
 // begin notes that the pod is about to be tried, and returns the version of what is known about its group. It must be called before the counts are read:
 // an event that frees a slot after that will find the pod.
-func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev1.Pod) int64 {
+func (a *gate) begin(policy *placement.Policy, groupName string, pod *corev1.Pod) int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	g := a.block(policy, groupName, blockedPod{pod: pod, trying: true, unit: noUnit})
@@ -101,8 +101,8 @@ func (a *admission) begin(policy *placement.Policy, groupName string, pod *corev
 }
 
 // sync tells the counts of a group by unit, and the lowest priority among the counted pods. nominated are the pods that have made a slot for themselves.
-func (a *admission) sync(policy *placement.Policy, groupName string, known knowledge) {
-	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves {
+func (a *gate) sync(policy *placement.Policy, groupName string, known knowledge) {
+	a.tell(policy, groupName, func(t *admission.Tickets) admission.Moves {
 		var free []types.UID
 		for _, n := range known.nominated {
 			if g := a.enter(policy, groupName, n.pod); g != nil {
@@ -120,7 +120,7 @@ func (a *admission) sync(policy *placement.Policy, groupName string, known knowl
 }
 
 // ended tells how the attempt of a pod ended that was not placed.
-func (a *admission) ended(policy *placement.Policy, groupName string, pod *corev1.Pod, decision *placement.Decision) {
+func (a *gate) ended(policy *placement.Policy, groupName string, pod *corev1.Pod, decision *placement.Decision) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if decision.Outcome == placement.Waiting {
@@ -131,7 +131,7 @@ func (a *admission) ended(policy *placement.Policy, groupName string, pod *corev
 }
 
 // filled tells what a group has in a unit after a placement. Pods that wait there for a node and find it full now may go on to the next unit (R6).
-func (a *admission) filled(policy *placement.Policy, groupName string, unit int, usage placement.Usage) {
+func (a *gate) filled(policy *placement.Policy, groupName string, unit int, usage placement.Usage) {
 	if !policy.WaitsUntilFull() || !policy.Units[unit].HasCap() {
 		return
 	}
@@ -151,42 +151,42 @@ func (a *admission) filled(policy *placement.Policy, groupName string, unit int,
 }
 
 // placed tells that the pod was placed in a unit.
-func (a *admission) placed(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
+func (a *gate) placed(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
 	a.mu.Lock()
 	a.unblock(pod.UID)
 	a.mu.Unlock()
-	a.tell(policy, groupName, func(t *ledger.Tickets) ledger.Moves { return t.Place(applicantOf(policy, pod), unit) })
+	a.tell(policy, groupName, func(t *admission.Tickets) admission.Moves { return t.Place(applicantOf(policy, pod), unit) })
 	a.leave(pod.UID)
 }
 
 // wait tells that the pod waits for a node.
-func (a *admission) wait(policy *placement.Policy, groupName string, pod *corev1.Pod) {
-	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves { return t.Wait(applicantOf(policy, pod)) })
+func (a *gate) wait(policy *placement.Policy, groupName string, pod *corev1.Pod) {
+	a.tellOf(policy, groupName, pod, func(t *admission.Tickets) admission.Moves { return t.Wait(applicantOf(policy, pod)) })
 }
 
 // hold tells that every unit was found full for the pod.
-func (a *admission) hold(policy *placement.Policy, groupName string, pod *corev1.Pod) {
+func (a *gate) hold(policy *placement.Policy, groupName string, pod *corev1.Pod) {
 	// From now on the tickets wake it.
 	a.mu.Lock()
 	a.unblock(pod.UID)
 	a.mu.Unlock()
-	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves { return t.Hold(applicantOf(policy, pod)) })
+	a.tellOf(policy, groupName, pod, func(t *admission.Tickets) admission.Moves { return t.Hold(applicantOf(policy, pod)) })
 }
 
 // keep tells that the pod has made a slot for itself in a unit by preemption.
-func (a *admission) keep(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
+func (a *gate) keep(policy *placement.Policy, groupName string, pod *corev1.Pod, unit int) {
 	a.mu.Lock()
 	a.unblock(pod.UID)
 	a.mu.Unlock()
-	a.tellOf(policy, groupName, pod, func(t *ledger.Tickets) ledger.Moves {
+	a.tellOf(policy, groupName, pod, func(t *admission.Tickets) admission.Moves {
 		a.noteHeld(pod.UID, false) // Its attempt may have found every unit full before.
 		t.Keep(applicantOf(policy, pod), unit)
-		return ledger.Moves{}
+		return admission.Moves{}
 	})
 }
 
 // freed tells that a slot of a group may have become free.
-func (a *admission) freed(key groupKey) {
+func (a *gate) freed(key groupKey) {
 	a.mu.Lock()
 	var free, held []*corev1.Pod
 	if g, ok := a.groups[key]; ok && g.tickets != nil {
@@ -198,7 +198,7 @@ func (a *admission) freed(key groupKey) {
 }
 
 // freedIn is freed for all groups of the policies that match.
-func (a *admission) freedIn(matches func(*placement.Policy) bool) {
+func (a *gate) freedIn(matches func(*placement.Policy) bool) {
 	a.mu.Lock()
 	var keys []groupKey
 	for key, g := range a.groups {
@@ -213,7 +213,7 @@ func (a *admission) freedIn(matches func(*placement.Policy) bool) {
 }
 
 // forget drops a pod that is not waiting any more. What it had is free.
-func (a *admission) forget(pod types.UID) {
+func (a *gate) forget(pod types.UID) {
 	a.mu.Lock()
 	a.unblock(pod)
 	a.mu.Unlock()
@@ -221,7 +221,7 @@ func (a *admission) forget(pod types.UID) {
 }
 
 // isHeld tells why the pod is held; false when it is not.
-func (a *admission) isHeld(pod types.UID) (heldPod, bool) {
+func (a *gate) isHeld(pod types.UID) (heldPod, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	key, ok := a.members[pod]
@@ -233,7 +233,7 @@ func (a *admission) isHeld(pod types.UID) (heldPod, bool) {
 }
 
 // heldPods returns all pods that are held.
-func (a *admission) heldPods() []*corev1.Pod {
+func (a *gate) heldPods() []*corev1.Pod {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var held []*corev1.Pod

@@ -10,8 +10,8 @@ import (
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
-func testAdmission() (*admission, *placement.Policy) {
-	a := newAdmission()
+func testAdmission() (*gate, *placement.Policy) {
+	a := newGate()
 	a.waits = func(*corev1.Pod) bool { return true }
 	a.wake, a.held = func([]*corev1.Pod) {}, func([]*corev1.Pod) {}
 	a.soon = func(f func()) { f() }

@@ -1,12 +1,10 @@
-package ledger
+package offer
 
 import (
 	"time"
-
-	"github.com/spillway-k8s/spillway/pkg/offer"
 )
 
-// Instances counts what the pods on virtual nodes hold, in what ECI bills. Like Ledger it follows the scheduler's snapshot, bound and assumed pods, node by
+// Instances counts what the pods on virtual nodes hold, in what ECI bills. Like ledger.Ledger it follows the scheduler's snapshot, bound and assumed pods, node by
 // node as generations change. P identifies a pod in one version: a changed pod is another P.
 type Instances[P comparable] struct {
 	nodes map[string]*instanceNode[P]
@@ -17,10 +15,10 @@ type instanceNode[P comparable] struct {
 	generation int64
 	// pods are those that are counted, in the order of the snapshot; holdings what each holds.
 	pods     []P
-	holdings map[P]offer.Holding
+	holdings map[P]Holding
 
-	amount offer.Amount
-	bills  map[string]offer.Bills
+	amount Amount
+	bills  map[string]Bills
 	// undecided are the pods that ECI has said nothing of, by specification, and refused those that it refused.
 	undecided map[string]*undecided
 	refused   map[P]bool
@@ -41,11 +39,11 @@ func NewInstances[P comparable]() *Instances[P] {
 }
 
 // Sync counts the pods of a node if its generation is another one than before. The list must not change afterwards.
-func (l *Instances[P]) Sync(node string, generation int64, pods []P, holding func(P) offer.Holding) {
+func (l *Instances[P]) Sync(node string, generation int64, pods []P, holding func(P) Holding) {
 	n := l.nodes[node]
 	if n == nil {
 		n = &instanceNode[P]{
-			generation: generation - 1, holdings: map[P]offer.Holding{}, bills: map[string]offer.Bills{}, undecided: map[string]*undecided{}, refused: map[P]bool{},
+			generation: generation - 1, holdings: map[P]Holding{}, bills: map[string]Bills{}, undecided: map[string]*undecided{}, refused: map[P]bool{},
 		}
 		l.nodes[node] = n
 	}
@@ -68,7 +66,7 @@ func (l *Instances[P]) Forget(keep func(node string) bool) {
 func (l *Instances[P]) Len() int { return len(l.nodes) }
 
 // Held sets what the pods on the node hold; what the account holds is the caller's to add up. The maps must not be changed.
-func (l *Instances[P]) Held(node string, held *offer.Held) {
+func (l *Instances[P]) Held(node string, held *Held) {
 	n := l.nodes[node]
 	if n == nil {
 		return
@@ -77,9 +75,9 @@ func (l *Instances[P]) Held(node string, held *offer.Held) {
 	if len(n.undecided) == 0 && len(n.refused) == 0 {
 		return
 	}
-	held.Undecided = make(map[string]offer.Undecided, len(n.undecided))
+	held.Undecided = make(map[string]Undecided, len(n.undecided))
 	for name, u := range n.undecided {
-		held.Undecided[name] = offer.Undecided{Pods: u.pods, Newest: u.newest}
+		held.Undecided[name] = Undecided{Pods: u.pods, Newest: u.newest}
 	}
 	for p := range n.refused {
 		h := n.holdings[p]
@@ -93,27 +91,27 @@ func (l *Instances[P]) Held(node string, held *offer.Held) {
 }
 
 // Holding returns what a pod on a node was counted as. It returns false for one that was not counted.
-func (l *Instances[P]) Holding(node string, pod P) (offer.Holding, bool) {
+func (l *Instances[P]) Holding(node string, pod P) (Holding, bool) {
 	n := l.nodes[node]
 	if n == nil {
-		return offer.Holding{}, false
+		return Holding{}, false
 	}
 	held, ok := n.holdings[pod]
 	return held, ok
 }
 
 // Amount returns what the pods on the node hold.
-func (l *Instances[P]) Amount(node string) offer.Amount {
+func (l *Instances[P]) Amount(node string) Amount {
 	if n := l.nodes[node]; n != nil {
 		return n.amount
 	}
-	return offer.Amount{}
+	return Amount{}
 }
 
 // follow counts the pods that came or went. The scheduler adds at the end, and puts the last one in the place of one that goes, so that most stand where they
 // stood.
-func (n *instanceNode[P]) follow(pods []P, holding func(P) offer.Holding) {
-	moved := map[P]offer.Holding{}
+func (n *instanceNode[P]) follow(pods []P, holding func(P) Holding) {
+	moved := map[P]Holding{}
 	for i, p := range n.pods {
 		if i >= len(pods) || pods[i] != p {
 			moved[p] = n.holdings[p]
@@ -134,9 +132,9 @@ func (n *instanceNode[P]) follow(pods []P, holding func(P) offer.Holding) {
 }
 
 // count adds a pod, or takes it away.
-func (n *instanceNode[P]) count(p P, held offer.Holding, sign int64) {
+func (n *instanceNode[P]) count(p P, held Holding, sign int64) {
 	each := held.Amount()
-	n.amount = n.amount.Plus(offer.Amount{MilliCPU: sign * each.MilliCPU, Memory: sign * each.Memory, Pods: sign * each.Pods, GPUs: sign * each.GPUs})
+	n.amount = n.amount.Plus(Amount{MilliCPU: sign * each.MilliCPU, Memory: sign * each.Memory, Pods: sign * each.Pods, GPUs: sign * each.GPUs})
 	if len(held.Stock) > 0 {
 		name := held.Name()
 		bills := n.bills[name]
