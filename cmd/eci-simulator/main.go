@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 	"github.com/spillway-k8s/spillway/pkg/version"
 )
 
@@ -45,7 +45,7 @@ func run(address string) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", address, err)
 	}
-	server := &http.Server{Handler: simulator.New(simulator.DefaultState()), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: ecisim.New(ecisim.DefaultState()), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = server.Close()

@@ -12,19 +12,19 @@ import (
 	"github.com/alibabacloud-go/tea/dara"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 	"github.com/spillway-k8s/spillway/pkg/eci"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
 	"github.com/spillway-k8s/spillway/pkg/ecispec"
 )
 
 // simulate starts a simulator in the default state with an edit, and returns its URL.
-func simulate(t *testing.T, edit func(*simulator.State)) string {
+func simulate(t *testing.T, edit func(*ecisim.State)) string {
 	t.Helper()
-	state := simulator.DefaultState()
+	state := ecisim.DefaultState()
 	if edit != nil {
 		edit(&state)
 	}
-	server := httptest.NewServer(simulator.New(state))
+	server := httptest.NewServer(ecisim.New(state))
 	t.Cleanup(server.Close)
 	return server.URL
 }
@@ -58,7 +58,7 @@ func create(t *testing.T, url string, groups int) {
 }
 
 func TestSimulatorKnowsTheAccount(t *testing.T) {
-	client := newClient(t, simulate(t, func(s *simulator.State) {
+	client := newClient(t, simulate(t, func(s *ecisim.State) {
 		region := s.Regions["cn-beijing"]
 		region.MaxCPU, region.UsedCPU = 100, 11.2505
 		zone := region.Zones["cn-beijing-j"]
@@ -149,7 +149,7 @@ func TestSimulatorErrors(t *testing.T) {
 	}
 	none := func(*eci.Config) {}
 	for name, tc := range map[string]struct {
-		edit      func(*simulator.State)
+		edit      func(*ecisim.State)
 		config    func(*eci.Config)
 		region    string
 		wantClass eci.Class
@@ -158,17 +158,17 @@ func TestSimulatorErrors(t *testing.T) {
 		"unknown access key": {config: key("nobody", secret), wantClass: eci.ClassCredentials, wantCode: "InvalidAccessKeyId.NotFound"},
 		"wrong secret":       {config: key(keyID, "wrong-secret"), wantClass: eci.ClassCredentials, wantCode: "SignatureDoesNotMatch"},
 		"missing rights": {
-			edit: func(s *simulator.State) { s.FailWith = "Forbidden.RAM" }, config: none, wantClass: eci.ClassCredentials, wantCode: "Forbidden.RAM",
+			edit: func(s *ecisim.State) { s.FailWith = "Forbidden.RAM" }, config: none, wantClass: eci.ClassCredentials, wantCode: "Forbidden.RAM",
 		},
 		"a clock that is off": {
-			edit: func(s *simulator.State) { s.ClockSkew = "-20m" }, config: none, wantClass: eci.ClassCredentials, wantCode: "InvalidTimeStamp.Expired",
+			edit: func(s *ecisim.State) { s.ClockSkew = "-20m" }, config: none, wantClass: eci.ClassCredentials, wantCode: "InvalidTimeStamp.Expired",
 		},
 		"throttled": {
-			edit: func(s *simulator.State) { s.FailWith = "Throttling.User" }, config: none, wantClass: eci.ClassThrottled, wantCode: "Throttling.User",
+			edit: func(s *ecisim.State) { s.FailWith = "Throttling.User" }, config: none, wantClass: eci.ClassThrottled, wantCode: "Throttling.User",
 		},
-		"server failed":  {edit: func(s *simulator.State) { s.ErrorRate = 1 }, config: none, wantClass: eci.ClassServer, wantCode: "InternalError"},
+		"server failed":  {edit: func(s *ecisim.State) { s.ErrorRate = 1 }, config: none, wantClass: eci.ClassServer, wantCode: "InternalError"},
 		"unknown region": {region: "cn-atlantis", config: none, wantClass: eci.ClassNotFound, wantCode: "InvalidRegionId.NotFound"},
-		"no answer":      {edit: func(s *simulator.State) { s.Outage = true }, config: none, wantClass: eci.ClassNetwork},
+		"no answer":      {edit: func(s *ecisim.State) { s.Outage = true }, config: none, wantClass: eci.ClassNetwork},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.region == "" {
@@ -182,9 +182,9 @@ func TestSimulatorErrors(t *testing.T) {
 
 // TestSimulatorWantsSessions checks that a request is signed with the token of a session.
 func TestSimulatorWantsSessions(t *testing.T) {
-	url := simulate(t, func(s *simulator.State) {
+	url := simulate(t, func(s *ecisim.State) {
 		s.AccessKeys["STS.id"] = sessionSecret
-		s.SecurityTokens = map[string]simulator.SecurityToken{"STS.id": {Token: sessionToken, Expires: time.Now().Add(time.Hour).Format(time.RFC3339)}}
+		s.SecurityTokens = map[string]ecisim.SecurityToken{"STS.id": {Token: sessionToken, Expires: time.Now().Add(time.Hour).Format(time.RFC3339)}}
 	})
 	given := func(c *eci.Config) {
 		c.Credentials = eci.Credentials{AccessKeyID: "STS.id", AccessKeySecret: sessionSecret, SecurityToken: sessionToken}
@@ -206,10 +206,10 @@ func TestSimulatorWantsSessions(t *testing.T) {
 
 // TestSimulatorKnowsWhoCalls checks the account of each access key: two may belong to one account or to two.
 func TestSimulatorKnowsWhoCalls(t *testing.T) {
-	url := simulate(t, func(s *simulator.State) {
+	url := simulate(t, func(s *ecisim.State) {
 		s.AccessKeys["second-id"], s.AccessKeys["third-id"], s.AccessKeys["STS.id"] = "second-secret", "third-secret", sessionSecret
 		s.AccountIDs = map[string]string{"third-id": "1000000000000003", "STS.id": "1000000000000004"}
-		s.SecurityTokens = map[string]simulator.SecurityToken{"STS.id": {Token: sessionToken, Expires: time.Now().Add(time.Hour).Format(time.RFC3339)}}
+		s.SecurityTokens = map[string]ecisim.SecurityToken{"STS.id": {Token: sessionToken, Expires: time.Now().Add(time.Hour).Format(time.RFC3339)}}
 	})
 	for id, tc := range map[string]struct{ secret, token, want string }{
 		keyID: {secret, "", "1000000000000001"}, "second-id": {"second-secret", "", "1000000000000001"},

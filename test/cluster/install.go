@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 )
 
 const (
@@ -82,7 +82,7 @@ func (c *cluster) writeSimulatorURL(ports map[string]int) error {
 }
 
 func simulatorCredentials() map[string]string {
-	for id, secret := range simulator.DefaultState().AccessKeys {
+	for id, secret := range ecisim.DefaultState().AccessKeys {
 		return map[string]string{"accessKeyID": id, "accessKeySecret": secret}
 	}
 	return nil

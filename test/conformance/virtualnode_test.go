@@ -23,7 +23,7 @@ import (
 
 	eciv1alpha1 "github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
 	"github.com/spillway-k8s/spillway/apis/quantity"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 	"github.com/spillway-k8s/spillway/test/conformance/harness"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
@@ -46,7 +46,7 @@ func script(patch string) {
 	}
 	send([]byte(patch))
 	DeferCleanup(func() {
-		state, err := json.Marshal(simulator.DefaultState())
+		state, err := json.Marshal(ecisim.DefaultState())
 		Expect(err).NotTo(HaveOccurred())
 		send([]byte(`{"regions":null,"actions":null,"accessKeys":null,"accountIDs":null,"securityTokens":null}`))
 		send(state)

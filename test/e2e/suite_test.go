@@ -29,7 +29,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/spillway-k8s/spillway/controllers"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 )
 
 const (
@@ -107,7 +107,7 @@ var _ = AfterSuite(func() {
 
 // credentials are those of the simulator's account.
 func credentials() map[string]string {
-	for id, secret := range simulator.DefaultState().AccessKeys {
+	for id, secret := range ecisim.DefaultState().AccessKeys {
 		return map[string]string{"accessKeyID": id, "accessKeySecret": secret}
 	}
 	return nil

@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/spillway-k8s/spillway/controllers"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 )
 
 const (
@@ -87,16 +87,16 @@ func script(format string, args ...any) {
 // reset gives the simulator the state of its start.
 func reset() {
 	GinkgoHelper()
-	state, err := json.Marshal(simulator.DefaultState())
+	state, err := json.Marshal(ecisim.DefaultState())
 	Expect(err).NotTo(HaveOccurred())
 	script(`{"regions":null,"actions":null,"accessKeys":null,"accountIDs":null,"securityTokens":null}`)
 	send(http.MethodPatch, "/admin/state", string(state), nil)
 }
 
 // ledger returns what the simulator has sold in cn-beijing.
-func ledger() simulator.LedgerRegion {
+func ledger() ecisim.LedgerRegion {
 	GinkgoHelper()
-	var l simulator.Ledger
+	var l ecisim.Ledger
 	send(http.MethodGet, "/admin/ledger", "", &l)
 	return l.Regions["cn-beijing"]
 }

@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/spillway-k8s/spillway/apis/eci/v1alpha1"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -42,7 +42,7 @@ type world struct {
 func start(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, kube: fake.NewClientset(), options: Options{Retry: 20 * time.Millisecond, Workers: 4}}
-	sim := simulator.New(simulator.DefaultState())
+	sim := ecisim.New(ecisim.DefaultState())
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		creates := r.Header.Get("x-acs-action") == "CreateContainerGroup"
 		if creates {
@@ -113,14 +113,14 @@ func (w *world) admin(method, path, body string, answer any) {
 	}
 }
 
-func (w *world) groups() []simulator.Group {
-	var groups []simulator.Group
+func (w *world) groups() []ecisim.Group {
+	var groups []ecisim.Group
 	w.admin(http.MethodGet, "/admin/groups", "", &groups)
 	return groups
 }
 
 func (w *world) patch(body string) {
-	w.admin(http.MethodPatch, "/admin/state", body, &simulator.State{})
+	w.admin(http.MethodPatch, "/admin/state", body, &ecisim.State{})
 }
 
 func (w *world) zone(zone string) { w.patch(strings.Replace(zoneJ, "%", zone, 1)) }

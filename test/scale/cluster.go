@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/spillway-k8s/spillway/controllers"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 )
 
 const (
@@ -68,7 +68,7 @@ func startCluster(ctx context.Context, bin, logs string) (*cluster, error) {
 		return nil, errors.Join(fmt.Errorf("starting the API server: %w", err), c.environment.Stop())
 	}
 	c.config.QPS = -1
-	c.eci = httptest.NewServer(simulator.New(simulator.DefaultState()))
+	c.eci = httptest.NewServer(ecisim.New(ecisim.DefaultState()))
 	if err := c.install(ctx); err != nil {
 		c.stop()
 		return nil, fmt.Errorf("installing Spillway: %w", err)
@@ -127,7 +127,7 @@ func (c *cluster) install(ctx context.Context) error {
 		}
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: secretName}, StringData: map[string]string{}}
-	for id, key := range simulator.DefaultState().AccessKeys {
+	for id, key := range ecisim.DefaultState().AccessKeys {
 		secret.StringData["accessKeyID"], secret.StringData["accessKeySecret"] = id, key
 	}
 	if err := c.api.Create(ctx, secret); err != nil {

@@ -28,7 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/spillway-k8s/spillway/controllers"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 	"github.com/spillway-k8s/spillway/test/conformance/harness"
 )
 
@@ -69,7 +69,7 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 	install()
 
-	eci := httptest.NewServer(simulator.New(simulator.DefaultState()))
+	eci := httptest.NewServer(ecisim.New(ecisim.DefaultState()))
 	DeferCleanup(eci.Close)
 	eciURL = eci.URL
 })
@@ -96,7 +96,7 @@ func install() {
 		}
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "eci-credentials"}, StringData: map[string]string{}}
-	for id, key := range simulator.DefaultState().AccessKeys {
+	for id, key := range ecisim.DefaultState().AccessKeys {
 		secret.StringData["accessKeyID"], secret.StringData["accessKeySecret"] = id, key
 	}
 	Expect(api.Create(context.Background(), secret)).To(Succeed())

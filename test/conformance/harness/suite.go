@@ -23,7 +23,7 @@ import (
 
 	"github.com/spillway-k8s/spillway/controllers"
 	"github.com/spillway-k8s/spillway/controllers/account"
-	"github.com/spillway-k8s/spillway/pkg/eci/simulator"
+	"github.com/spillway-k8s/spillway/internal/ecisim"
 	"github.com/spillway-k8s/spillway/test/wrappers"
 )
 
@@ -85,7 +85,7 @@ func Start(repository string) {
 	API, err = client.New(RestConfig, client.Options{Scheme: options.Scheme})
 	Expect(err).NotTo(HaveOccurred())
 
-	server := httptest.NewServer(simulator.New(simulator.DefaultState()))
+	server := httptest.NewServer(ecisim.New(ecisim.DefaultState()))
 	DeferCleanup(server.Close)
 	ECIURL = server.URL
 

@@ -1,9 +1,9 @@
-// Package simulator is an HTTP server that speaks the subset of the ECI OpenAPI (version 2018-08-08, RPC style), of the
+// Package ecisim is an HTTP server that speaks the subset of the ECI OpenAPI (version 2018-08-08, RPC style), of the
 // VPC OpenAPI (2016-04-28) and of that of STS (2015-04-01) that Spillway uses: it checks the signature of every
 // request, keeps a ledger of container groups, answers with the documented field names and error bodies, and can be
 // told at run time to have less quota, no stock, to be slow, to fail or to be gone. docs/eci-simulator.md describes it
 // for users.
-package simulator
+package ecisim
 
 import (
 	"encoding/json"
