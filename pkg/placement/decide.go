@@ -78,18 +78,14 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 		why := p.fullWords(i, view.Usage(i), requests)
 		full, passed := why != "", PassedFull
 		if !full {
-			room := view.Room(i)
-			if room == RoomYes {
+			d.Outcome = Failed
+			var room Room
+			if room, why, passed = look(view, i); room == RoomYes {
 				d.Outcome, d.Unit = Placed, i
 				return d
 			}
 			d.needsRoom = d.needsRoom || room != RoomUnfit
-			why, passed = room.String(), room.passed()
-			if room == RoomClosed {
-				why, passed = view.Closed(i)
-			}
 			if passed == PassedBarred {
-				d.Outcome = Failed
 				d.add(i, passed, why)
 				continue
 			}
@@ -98,9 +94,6 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 				d.add(i, passed, why)
 				return d
 			}
-		}
-		if !full {
-			d.Outcome = Failed
 		}
 		d.passedFull = d.passedFull || full
 		if words, stops := d.stops(unit, view); stops {
@@ -119,6 +112,15 @@ func (p *Policy) Decide(requests []int64, view View, now time.Time) Decision {
 		}
 	}
 	return d
+}
+
+// look returns whether a unit that is not full has room for the pod, and why not.
+func look(view View, unit int) (room Room, why string, passed Passed) {
+	if room = view.Room(unit); room == RoomClosed {
+		why, passed = view.Closed(unit)
+		return room, why, passed
+	}
+	return room, room.String(), room.passed()
 }
 
 // stops tells whether preemption ends the walk in a unit that cannot take the pod: its victims have still to end, or it has still to be tried there.

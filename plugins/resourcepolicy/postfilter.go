@@ -39,7 +39,8 @@ func (pl *ResourcePolicy) PostFilter(
 		pl.refused(s, pod)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
 	}
-	pl.noteUnit(ctx, state, s, statuses)
+	known := s.judgeUnit(statuses)
+	pl.noteUnit(ctx, state, s)
 	walk := s.view.walk
 	for {
 		decision := s.decide()
@@ -51,6 +52,7 @@ func (pl *ResourcePolicy) PostFilter(
 			walk.preempted.Insert(s.policy.Units[decision.Unit].ID)
 		case placement.Placed:
 			if pl.passesIn(ctx, state, pod, decision.Unit) {
+				walk.rejectors = walk.rejectors.Union(known)
 				return pl.goOn(ctx, s, pod, &decision)
 			}
 			walk.failed.Insert(s.policy.Units[decision.Unit].ID)
@@ -62,10 +64,9 @@ func (pl *ResourcePolicy) PostFilter(
 
 // noteUnit notes in the walk what the framework has found in the unit of this cycle: that an earlier one is open again, that a sample of its nodes was not
 // enough, or that no node passes the filters.
-func (pl *ResourcePolicy) noteUnit(ctx context.Context, state fwk.CycleState, s *cycleState, statuses fwk.NodeToStatusReader) {
+func (pl *ResourcePolicy) noteUnit(ctx context.Context, state fwk.CycleState, s *cycleState) {
 	walk := s.view.walk
 	walk.begin()
-	s.judgeUnit(statuses)
 	walk.since = s.since
 	walk.refused = walk.refused || virtualnode.Refused(state)
 	switch {

@@ -144,7 +144,7 @@ func (pl *ResourcePolicy) passesIn(ctx context.Context, state fwk.CycleState, po
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		s.view.judge(s.unit, nodes[i].Node().Name, status)
+		s.view.judge(s.unit, nodes[i].Node().Name, status, s.view.walk.rejectors)
 	}, metrics.Filter)
 	return passes.Load()
 }
@@ -160,9 +160,9 @@ func (v *view) unjudged(m *members) []fwk.NodeInfo {
 	return nodes
 }
 
-// judge notes which plugin rejected the pod on a node. What others say of an ECS node is the same in every unit; on a virtual node it depends on the unit's
-// annotations.
-func (v *view) judge(unit *placement.Unit, node string, status *fwk.Status) {
+// judge adds the plugin that rejected the pod on a node to a set. What others say of an ECS node is the same in every unit; on a virtual node it depends on the
+// unit's annotations.
+func (v *view) judge(unit *placement.Unit, node string, status *fwk.Status, rejectors sets.Set[string]) {
 	plugin := status.Plugin()
 	switch {
 	case plugin == "" && len(v.pl.handle.Extenders()) > 0:
@@ -170,7 +170,7 @@ func (v *view) judge(unit *placement.Unit, node string, status *fwk.Status) {
 	case plugin == "":
 		return // The framework has not looked at the node.
 	}
-	v.walk.rejectors.Insert(plugin)
+	rejectors.Insert(plugin)
 	if plugin == Name || unit.Nodes.Virtual {
 		return
 	}
@@ -180,12 +180,15 @@ func (v *view) judge(unit *placement.Unit, node string, status *fwk.Status) {
 	v.judged.Insert(node)
 }
 
-// judgeUnit notes which plugins rejected the nodes of the unit that the framework has looked at in this cycle.
-func (s *cycleState) judgeUnit(statuses fwk.NodeToStatusReader) {
+// judgeUnit returns the plugins that rejected the nodes which the framework has looked at in this cycle. The queue knows of them if the walk ends here, and
+// would ask them twice if they were among the rejectors of the walk.
+func (s *cycleState) judgeUnit(statuses fwk.NodeToStatusReader) sets.Set[string] {
+	rejectors := sets.New[string]()
 	if statuses == nil || s.nodes == nil {
-		return
+		return rejectors
 	}
 	for name := range s.nodes.names {
-		s.view.judge(s.unit, name, statuses.Get(name))
+		s.view.judge(s.unit, name, statuses.Get(name), rejectors)
 	}
+	return rejectors
 }

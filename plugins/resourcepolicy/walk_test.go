@@ -186,6 +186,18 @@ func TestWalk_EndsInOneAttempt(t *testing.T) {
 	}
 }
 
+// TestWalk_LeavesTheLastUnitToTheQueue checks that the plugins that rejected the nodes of the attempt itself are asked by the queue alone.
+func TestWalk_LeavesTheLastUnitToTheQueue(t *testing.T) {
+	w := newWalker(t)
+	policy := wrappers.MakePolicy("p").Selector("app", "web").Unit(wrappers.ECS().On("pool", "a"))
+	w.pl.policies = fixedSource{placement.NewPolicies().WithNamespace("default", []*placement.Policy{placement.Compile(policy.Obj())})}
+	w.closed.Insert("a1")
+	w.attempts()
+	if r, _ := w.pl.inflight.rejection(w.pod.UID); len(r.plugins) > 0 {
+		t.Errorf("%v are asked twice at every event", sets.List(r.plugins))
+	}
+}
+
 // TestWalk_RejectorsOfEarlierUnits checks that nothing is forgotten of a unit whose nodes the last attempt did not look at.
 func TestWalk_RejectorsOfEarlierUnits(t *testing.T) {
 	w := newWalker(t)

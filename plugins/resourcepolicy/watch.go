@@ -78,7 +78,10 @@ func (pl *ResourcePolicy) podUpdated(before, after *corev1.Pod) {
 
 // boundElsewhere follows a pod that this scheduler has not placed: another one has, or its user.
 func (pl *ResourcePolicy) boundElsewhere(pod *corev1.Pod) {
-	if _, counts := pl.slotOf(pod); counts && pl.inflight.unit(pod.UID) == "" {
+	if pl.inflight.unit(pod.UID) != "" {
+		return
+	}
+	if _, counts := pl.slotOf(pod); counts {
 		pl.fresh.add(pod, false)
 		pl.wakeWaiting(pod)
 	}
